@@ -1,0 +1,1 @@
+"""State machines as tables: what an NFS engineer knows about requests, holds and monitors."""

@@ -1,0 +1,107 @@
+"""POSIX byte ranges of one owner on one file: split, merge, upgrade. The only arithmetic on ranges.
+
+Theory of operation. One owner's locks on one file are a sorted list of disjoint *pieces*. LOCK replaces what lies under it
+(upgrade, downgrade, extension) and joins neighbours of the same kind; UNLOCK takes away what lies under it and may cut a
+piece in two. Both parts of a split keep everything but their bounds: state, grant frame, restart. A joined piece carries the
+frame of the newest grant. Reclaims name the client's pieces after all that, never the ranges of the original requests.
+
+Units: ``start`` and ``end`` are byte positions, both inclusive; ``END`` stands for "to the end of the file" (l_len = 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nlmdissect.findings import At
+from nlmdissect.machines.hold import TRUTHS, H, Truth
+
+END = 2**64 - 1
+
+
+@dataclass(slots=True)
+class Piece:
+    """One piece of a file, held by one owner; the owner and the file are the caller's business.
+
+    ``hold`` numbers the hold for steps; ``granted`` is the frame that granted it; ``boot`` is the server's restart that it has
+    to be reclaimed after; ``monitored`` is False for NM_LOCK; ``known`` is False where only a reclaim proves it.
+    """
+
+    hold: int
+    start: int
+    end: int
+    exclusive: bool
+    granted: At
+    state: H = H.UNSEEN
+    boot: int | None = None
+    reclaim: At | None = None
+    monitored: bool = True
+    known: bool = True
+
+    @property
+    def truth(self) -> Truth:
+        return TRUTHS[self.state]
+
+
+def span(offset: int, length: int) -> tuple[int, int]:
+    """``(start, end)`` of an l_offset and l_len. A length of 0, or one that runs past the last byte, means "to the end"."""
+    if length == 0 or offset + length > END:
+        return offset, END
+    return offset, offset + length - 1
+
+
+def overlap(piece: Piece, start: int, end: int) -> bool:
+    return piece.start <= end and start <= piece.end
+
+
+def cut(pieces: list[Piece], start: int, end: int) -> tuple[list[Piece], list[Piece]]:
+    """Split ``pieces`` at the bounds of a range: those inside it, and those outside. Both lists stay sorted."""
+    inside: list[Piece] = []
+    outside: list[Piece] = []
+    for piece in pieces:
+        if not overlap(piece, start, end):
+            outside.append(piece)
+            continue
+        if piece.start < start:
+            outside.append(replace(piece, end=start - 1))
+        if piece.end > end:
+            outside.append(replace(piece, start=end + 1))
+        inside.append(replace(piece, start=max(piece.start, start), end=min(piece.end, end)))
+    return inside, sorted(outside, key=_start)
+
+
+def holes(inside: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
+    """What of ``start..end`` none of the sorted, disjoint pieces ``inside`` covers."""
+    gaps: list[tuple[int, int]] = []
+    for piece in inside:
+        if piece.start > start:
+            gaps.append((start, piece.start - 1))
+        start = piece.end + 1
+    if start <= end:
+        gaps.append((start, end))
+    return gaps
+
+
+def put(outside: list[Piece], piece: Piece) -> list[Piece]:
+    """Add a piece to those that do not overlap it, and join it with neighbours of the same kind and state."""
+    joined = piece
+    rest: list[Piece] = []
+    for other in outside:
+        touches = other.end + 1 == joined.start or joined.end + 1 == other.start
+        if touches and _same_kind(other, joined):
+            joined = replace(joined, start=min(other.start, joined.start), end=max(other.end, joined.end))
+        else:
+            rest.append(other)
+    return sorted([*rest, joined], key=_start)
+
+
+def conflicts(piece: Piece, start: int, end: int, exclusive: bool) -> bool:
+    """Whether another owner's lock on ``start..end`` is incompatible with ``piece``."""
+    return overlap(piece, start, end) and (exclusive or piece.exclusive)
+
+
+def _same_kind(a: Piece, b: Piece) -> bool:
+    return a.exclusive == b.exclusive and a.state is b.state and a.boot == b.boot and a.monitored == b.monitored
+
+
+_start: Callable[[Piece], int] = lambda piece: piece.start  # noqa: E731
