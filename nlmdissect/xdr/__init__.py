@@ -1,0 +1,1 @@
+"""XDR (RFC 4506): types as data in ``schema``; ``codec`` reads one value, ``columns`` a million."""
