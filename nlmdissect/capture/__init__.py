@@ -1,0 +1,1 @@
+"""From bytes to RPC messages. ``files`` is the only module that opens a file."""

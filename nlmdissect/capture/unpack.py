@@ -1,0 +1,168 @@
+"""The bytes of one input, unpacked on the way: a plain file, gzip, zstd or xz, never more than a little at a time.
+
+A packed file that is cut or broken gives what came before the fault; ``fault`` then says what happened. The heavy
+libraries are imported when a file needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from ..errors import CaptureError
+from .formats import compression_of
+
+PLAIN = 1 << 20  # bytes read at a time
+PACKED = 1 << 16
+# A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
+# for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
+XZ_OUTPUT = 1 << 12
+ZSTD_INPUT = 1 << 12
+XZ_MEMORY = 1 << 29  # xz -9 needs 65 MiB; a dictionary of 4 GiB is an attack
+
+
+class Unpacked:
+    """Reads one binary stream; ``consumed`` counts what was read of it, packed."""
+
+    def __init__(self, raw: BinaryIO, path: str) -> None:
+        self.path = path
+        self.consumed = 0
+        self.fault = ""
+        self._raw = raw
+        self._ahead = b""
+        self._ahead = self._fetch(PACKED)
+        self.compression = compression_of(self._ahead)
+        match self.compression:
+            case "gzip":
+                self._pieces = self._gzip()
+            case "zstd":
+                self._pieces = self._zstd()
+            case "xz":
+                self._pieces = self._xz()
+            case _:
+                self._pieces = self._plain()
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer only at the end."""
+        pieces = [self._rest]
+        have = len(self._rest)
+        while have < size:
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            pieces.append(piece)
+            have += len(piece)
+        data = b"".join(pieces)
+        self._rest = data[size:]
+        return data[:size] if self._rest else data
+
+    def put_back(self, data: bytes) -> None:
+        """Give ``data`` again at the next read: for the first bytes, which tell the format."""
+        self._rest = data + self._rest
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def _fetch(self, size: int) -> bytes:
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            return data
+        try:
+            data = self._raw.read(size)
+        except OSError as error:
+            raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
+        self.consumed += len(data)
+        return data
+
+    def _plain(self) -> Iterator[bytes]:
+        while data := self._fetch(PLAIN):
+            yield data
+
+    def _gzip(self) -> Iterator[bytes]:
+        import zlib
+
+        data = self._fetch(PACKED)
+        while data:
+            member = zlib.decompressobj(wbits=31)
+            while not member.eof:
+                if not data and not (data := self._fetch(PACKED)):
+                    self.fault = "gzip_cut"
+                    return
+                before = member.copy()
+                try:
+                    piece = member.decompress(data, PACKED)
+                except zlib.error:
+                    self.fault = "gzip_corrupt"
+                    yield from _salvage(before, data)
+                    return
+                data = member.unconsumed_tail
+                if piece:
+                    yield piece
+            data = self._next_member(member.unused_data, "gzip")
+
+    def _xz(self) -> Iterator[bytes]:
+        import lzma
+
+        data = self._fetch(PACKED)
+        while data:
+            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+            while not stream.eof:
+                if stream.needs_input and not data and not (data := self._fetch(PACKED)):
+                    self.fault = "xz_cut"
+                    return
+                try:
+                    piece = stream.decompress(data, XZ_OUTPUT)
+                except lzma.LZMAError:
+                    self.fault = "xz_corrupt"
+                    return
+                data = b""
+                if piece:
+                    yield piece
+            data = self._next_member(stream.unused_data, "xz")
+
+    def _zstd(self) -> Iterator[bytes]:
+        import zstandard
+
+        data = self._fetch(PACKED)
+        while data:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            while not frame.eof:
+                if not data and not (data := self._fetch(PACKED)):
+                    self.fault = "zstd_cut"
+                    return
+                try:
+                    piece = frame.decompress(data[:ZSTD_INPUT])
+                except zstandard.ZstdError:
+                    self.fault = "zstd_corrupt"
+                    return
+                data = data[ZSTD_INPUT:]
+                if piece:
+                    yield piece
+            data = self._next_member(frame.unused_data + data, "zstd")
+
+    def _next_member(self, data: bytes, compression: str) -> bytes:
+        """Where the next member starts. Zeros between or after members are padding (tape blocks, xz stream padding)."""
+        while not (data := data.lstrip(b"\0")):
+            if not (data := self._fetch(PACKED)):
+                return b""
+        if len(data) < 6:
+            data += self._fetch(PACKED)
+        if compression_of(data) != compression:
+            self.fault = f"{compression}_trailing_garbage"
+            return b""
+        return data
+
+
+def _salvage(member: object, data: bytes) -> Iterator[bytes]:
+    """What a gzip member gives before the byte at which it breaks: byte by byte, once, at the end of a broken file."""
+    import zlib
+
+    decompress = member.decompress  # type: ignore[attr-defined]
+    for position in range(len(data)):
+        try:
+            piece = decompress(data[position : position + 1])
+        except zlib.error:
+            return
+        if piece:
+            yield piece
