@@ -1,0 +1,43 @@
+"""Addresses as small numbers. An endpoint is a scope and an address: 127.0.0.1 exists on every host, fe80:: on every link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+NETWORK = 0
+"""The scope of ordinary addresses. Loopback and link-local ones have the scope ``capture + 1`` of the file they are in;
+files of one rotated set count as the first of them."""
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """Endpoint numbers are positions in ``scopes`` and ``addresses`` (4 bytes for IPv4, 16 for IPv6)."""
+
+    scopes: list[int] = field(default_factory=list)
+    addresses: list[bytes] = field(default_factory=list)
+    macs: list[dict[bytes, int]] = field(default_factory=list)
+    """For each endpoint the link-layer addresses that its frames came from, with ``capture << 40 | frame`` of the
+    first. The last router's, if the endpoint is not on the link."""
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def add(self, scope: int, address: bytes) -> int:
+        """Append an endpoint that is not there yet."""
+        self.scopes.append(scope)
+        self.addresses.append(address)
+        self.macs.append({})
+        return len(self.addresses) - 1
+
+    def find(self, address: str, scope: int = NETWORK) -> int | None:
+        """The number of an address given as text, None if it was never seen."""
+        packed = ip_address(address).packed
+        for number, known in enumerate(self.addresses):
+            if known == packed and self.scopes[number] == scope:
+                return number
+        return None
+
+    def text(self, number: int) -> str:
+        """The address as people write it."""
+        return str(ip_address(self.addresses[number]))
