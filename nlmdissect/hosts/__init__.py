@@ -1,0 +1,1 @@
+"""Who is who, who restarted when, and what the capture was able to see."""

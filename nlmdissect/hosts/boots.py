@@ -1,0 +1,228 @@
+"""Restarts: what the signs of a host add up to.
+
+Theory of operation. A host's signs are read in time order. Those that can tell of a restart are held until different kinds of
+them together are strong enough (``ENOUGH``), or until an ordinary answer shows that nothing had happened. A restart lies
+between the last thing that the old life did and the first sign of the new one. Later signs are the same restart as long as
+they can be: another old connection reset, another retry of SM_NOTIFY with the same state, more refusals in the same grace
+period. They are a new one when a grace period follows an ordinary answer, when SM_NOTIFY brings another state, or when a
+connection that began after the restart is reset.
+
+An SM_NOTIFY is refuted as a sign of a restart where a TCP connection of its sender goes on from before it to after it: a host
+that lost its memory cannot do that. What such a notice means is a rule's business; it makes no boot.
+
+Reads calls and signals, never machines.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from nlmdissect.capture.messages import Stream
+from nlmdissect.findings import At, Evidence
+from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
+
+ENOUGH = 3
+NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
+SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
+LOCKD_ONLY = 15 * SECOND
+SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
+EVIDENCE = 12
+
+
+@dataclass(slots=True)
+class Boot:
+    """One restart of one host, or of its lockd.
+
+    ``not_before`` is the last sign of the old life (None: before the capture), ``not_after`` the first of the new one;
+    ``strength`` adds up the different kinds of signs. ``told`` is the first SM_NOTIFY of this life.
+    ``in_grace`` is the last refusal that shows the grace period (a lower bound of its end), ``grace_over`` the first answer
+    that shows its end (an upper bound); ``hosts/grace.py`` finds both. ``lived_on`` is a connection of the host that went on
+    across the restart, as a sentence: then only lockd or nfsd restarted.
+    """
+
+    number: int
+    host: int
+    not_before: At | None
+    not_after: At
+    evidence: list[Evidence]
+    strength: int
+    told: At | None = None
+    state_before: int | None = None
+    state_after: int | None = None
+    in_grace: At | None = None
+    grace_over: At | None = None
+    lived_on: str = ""
+    until: int | None = None  # ns: when the next life of this host began
+
+    def during(self, at: At) -> bool:
+        """Whether a moment lies in this life."""
+        return at.time >= self.not_after.time and (self.until is None or at.time < self.until)
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is known about a host since its last restart, while the signs are read."""
+
+    boot: Boot | None = None
+    ordinary: At | None = None  # the last ordinary answer before the pending signs
+    since: At | None = None  # the last ordinary answer after them
+    state: int | None = None
+    pending: list[Sign] = field(default_factory=list)
+
+
+def boots(signs: list[Sign], streams: list[Stream]) -> tuple[list[Boot], list[Sign]]:
+    """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one."""
+    by_host: dict[int, list[Sign]] = defaultdict(list)
+    for sign in signs:
+        by_host[sign.host].append(sign)
+    own: dict[int, list[Stream]] = defaultdict(list)
+    for stream in streams:
+        if stream.tcp:
+            own[stream.src].append(stream)
+    found: list[Boot] = []
+    stray: list[Sign] = []
+    for host, of in by_host.items():
+        reader = _Reader(host, own[host], stray)
+        for sign in of:
+            reader.read(sign)
+        found += reader.found
+    found.sort(key=lambda boot: boot.not_after)
+    for number, boot in enumerate(found):
+        boot.number = number
+    return found, stray
+
+
+class _Reader:
+    def __init__(self, host: int, streams: list[Stream], stray: list[Sign]) -> None:
+        self.host, self.streams, self.stray = host, streams, stray
+        self.found: list[Boot] = []
+        self.life = _Life()
+
+    def read(self, sign: Sign) -> None:
+        life = self.life
+        if sign.what in (What.ORDINARY, What.TOO_LATE):
+            life.pending = [p for p in life.pending if p.what in SURVIVE_AN_ANSWER]
+            if life.pending:
+                life.since = sign.at
+            else:
+                life.ordinary = sign.at
+        elif sign.what is What.NOTIFY:
+            self._notify(sign)
+        elif not self._same_life(sign):
+            self._hold(sign)
+
+    def _same_life(self, sign: Sign) -> bool:
+        """Whether the last restart explains this sign already."""
+        boot = self.life.boot
+        match sign.what:
+            case What.GRACE | What.RECLAIMED:
+                if boot is None and self.life.ordinary is None and sign.what is What.RECLAIMED:
+                    self._begin([sign])  # the capture began in the middle of a recovery
+                    return True
+                return boot is not None and self.life.ordinary is None and self.life.since is None
+            case What.RESET | What.CLOSED:
+                return boot is not None and sign.began <= boot.not_after.time
+            case What.STATE:
+                same = boot is not None and self.life.state in (None, sign.value)
+                if same and boot is not None and boot.state_after is None:
+                    boot.state_after = self.life.state = sign.value
+                return same
+            case What.PORT | What.COOKIE | What.MOUNTED | What.LOOKUP:
+                return boot is not None and sign.at.time - boot.not_after.time < NOTIFY_WITHIN
+            case _:
+                return False
+
+    def _notify(self, sign: Sign) -> None:
+        life = self.life
+        if sign.value == life.state:
+            return
+        if (
+            life.boot is not None
+            and life.boot.state_after is None
+            and sign.at.time - life.boot.not_after.time < NOTIFY_WITHIN
+        ):
+            life.boot.state_after = life.state = sign.value
+            life.boot.evidence.append(Evidence(sign.at, sign.text))
+            life.boot.told = sign.at
+            life.boot.strength += STRENGTH[What.NOTIFY]
+            return
+        if lived_on(self.streams, sign.at.time, sign.at.time):
+            self.stray.append(sign)
+            return
+        self._hold(sign)
+
+    def _hold(self, sign: Sign) -> None:
+        pending = [p for p in self.life.pending if sign.at.time - p.at.time < SIGNS_TOGETHER]
+        pending.append(sign)
+        self.life.pending = pending
+        kinds = {(p.what, p.key): STRENGTH[p.what] for p in pending}
+        if sum(kinds.values()) < ENOUGH:
+            return
+        only_resets = all(p.what is What.RESET for p in pending)
+        if only_resets and lived_on(self.streams, pending[0].at.time, pending[0].at.time):
+            self.life.pending = []  # a firewall or a load balancer resets connections too
+        else:
+            self._begin(pending)
+
+    def _begin(self, signs: list[Sign]) -> None:
+        """A new life begins, with the first of these signs."""
+        first, before = signs[0].at, self.life
+        states = [s.value for s in signs if s.what in (What.NOTIFY, What.STATE)]
+        kinds = {(s.what, s.key): STRENGTH[s.what] for s in signs}
+        boot = Boot(
+            number=0,
+            host=self.host,
+            not_before=self._last_of_old_life(first),
+            not_after=first,
+            evidence=[Evidence(s.at, s.text) for s in signs[:EVIDENCE]],
+            strength=sum(kinds.values()),
+            told=next((s.at for s in signs if s.what is What.NOTIFY), None),
+            state_before=before.state,
+            state_after=states[-1] if states else None,
+        )
+        stream = lived_on(self.streams, boot.not_before.time if boot.not_before else first.time, first.time)
+        if stream is not None:
+            boot.lived_on = f"TCP from port {stream.sport} to port {stream.dport} goes on from before the restart to after it"
+        elif any(s.what is What.CLOSED for s in signs) and self._back_soon(signs):
+            boot.lived_on = "the connections were closed in order, and new ones were taken within seconds"
+        if self.found:
+            self.found[-1].until = first.time
+        self.found.append(boot)
+        self.life = _Life(boot, ordinary=before.since, state=boot.state_after)
+
+    def _back_soon(self, signs: list[Sign]) -> bool:
+        """Whether the host took new connections within seconds of the orderly close: too soon for an operating system."""
+        closed = next(s.at.time for s in signs if s.what is What.CLOSED)
+        return any(closed < s.first_time < closed + LOCKD_ONLY and s.packets > 1 for s in self.streams)
+
+    def _last_of_old_life(self, first: At) -> At | None:
+        """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a connection that
+        it had then."""
+        ordinary = self.life.ordinary
+        if ordinary is None:
+            old = [s for s in self.streams if s.last_time < first.time and s.ended]
+            return max((At(s.last_time, s.capture, s.last_frame) for s in old), default=None)
+        times = [
+            At(s.last_time, s.capture, s.last_frame)
+            for s in self.streams
+            if s.first_time < ordinary.time and s.last_time < first.time
+        ]
+        return max([ordinary, *times])
+
+
+def lived_on(streams: list[Stream], before: int, after: int) -> Stream | None:
+    """A TCP connection with packets of its host (other than RST) on both sides of a moment, or None. Times in ns."""
+    for stream in streams:
+        if stream.first_time < before and stream.last_time > after:
+            return stream
+    return None
+
+
+def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
+    """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one."""
+    own = [boot for boot in found if boot.host == host]
+    index = bisect_left([boot.not_after.time for boot in own], time + 1)
+    return own[index - 1] if index else None
+

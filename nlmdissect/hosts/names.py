@@ -1,0 +1,83 @@
+"""Which names an endpoint claimed, and what a reader calls it.
+
+Machines are keyed by endpoint: a scope and an address (127.0.0.1 exists on every host). Names are attributes, never keys: clones
+share them, and short and full names mean one host. They answer one question: who may notify for whom.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from nlmdissect.capture.endpoints import Endpoints
+from nlmdissect.protocols import NLM, NSM
+from nlmdissect.rpc.calls import NONE, Calls, Texts
+from nlmdissect.rpc.requests import Op, Request
+
+SM_NOTIFY = 6
+
+
+@dataclass(slots=True)
+class Names:
+    """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance; ``roles`` what it was seen to do."""
+
+    endpoints: Endpoints
+    claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def address(self, endpoint: int) -> str:
+        """The address as text: the ``id`` of a host in reports."""
+        return self.endpoints.text(endpoint)
+
+    def label(self, endpoint: int | None) -> str:
+        """``client-a (10.77.0.21)``: name and address, for people."""
+        if endpoint is None:
+            return "an unknown host"
+        names = self.claimed.get(endpoint)
+        return f"{names[0]} ({self.address(endpoint)})" if names else self.address(endpoint)
+
+    def known_as(self, endpoint: int, name: str) -> bool:
+        """Whether an endpoint used ``name`` for itself, as NSM compares names: without case, full or cut at the first dot."""
+        return any(same_host(name, other) for other in self.claimed.get(endpoint, ()))
+
+    def notifies_for(self, sender: int, host: int) -> bool:
+        """Whether an SM_NOTIFY from ``sender`` can be about ``host``: itself, or an endpoint that claims one of its names."""
+        return sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ()))
+
+
+def same_host(a: str, b: str) -> bool:
+    """NSM's notion of one name: case does not count, and statd also announces the name cut at its first dot."""
+    a, b = a.casefold(), b.casefold()
+    return a == b or (a.partition(".")[0] == b.partition(".")[0] and ("." not in a or "." not in b))
+
+
+def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Request]) -> Names:
+    """Collect names from caller_name, AUTH_SYS machinename and the mon_name of SM_NOTIFY.
+
+    A GRANTED callback carries the server's own name on Linux and the client's on FreeBSD, illumos, macOS and Ganesha, so
+    it names nobody whose name the client has claimed.
+    """
+    found = Names(endpoints)
+    for request in requests:
+        found.roles[request.server].add("server")
+        found.roles[request.client].add("client")
+        if request.op is not Op.GRANTED:
+            _claim(found, request.client, texts[request.caller_name])
+    for request in requests:
+        if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
+            _claim(found, request.server, texts[request.caller_name])
+    for row in ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist():
+        _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])])
+    for row in ((calls.program == NLM) & (calls.machinename != NONE)).nonzero()[0].tolist():
+        _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])
+    return found
+
+
+def _claim(found: Names, endpoint: int, name: bytes) -> None:
+    text = _text(name)
+    if text and text not in found.claimed[endpoint]:
+        found.claimed[endpoint].append(text)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

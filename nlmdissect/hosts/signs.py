@@ -1,0 +1,170 @@
+"""Signs of restarts: every single thing in a capture that can tell that a host, or its lockd, began a new life.
+
+No sign is proof alone. Each has a strength (3 nearly proof, 2 strong, 1 weak) and a kind; ``boots.py`` adds up different kinds.
+They are read from calls and signals, never from lock state.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from nlmdissect.capture.messages import Kind, Signal, Stream
+from nlmdissect.findings import At
+from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
+from nlmdissect.rpc.calls import NONE, Calls, Texts
+from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
+
+SECOND = 10**9
+SM_NOTIFY, MNT, GETPORT = 6, 1, 3
+FIRST_COOKIE = 0x1235  # of a Linux kernel's life: the counter starts at 0x1234 and is in host byte order
+EARLY_COOKIES = 64
+
+
+class What(StrEnum):
+    """Kinds of signs. The first three do not tell of a restart: they tell what life is like between two."""
+
+    ORDINARY = auto()  # a lock request was decided: the server is not in its grace period
+    GRACE = auto()  # a request that is no reclaim was put off: the server is in its grace period
+    TOO_LATE = auto()  # a reclaim was put off: Linux and Ganesha are past their grace period
+    NOTIFY = auto()  # SM_NOTIFY, with a state
+    LOOKUP = auto()  # the host asked a peer where its statd is, as sm-notify does
+    RECLAIMED = auto()  # a reclaim was granted
+    PORT = auto()  # lockd or statd is registered at another port than before
+    RESET = auto()  # an old connection was answered with RST: the host does not know it
+    CLOSED = auto()  # lockd's side closed the connection in order
+    STATE = auto()  # the NSM state in the host's LOCKs is another one
+    COOKIE = auto()  # a Linux client's cookies start again
+    MOUNTED = auto()  # the host mounted an export that it had mounted
+    FREE_ALL = auto()  # an unmonitored client says that it restarted
+
+
+# fmt: off
+STRENGTH = {
+    What.GRACE: 3, What.NOTIFY: 3, What.RECLAIMED: 2, What.PORT: 2, What.RESET: 2, What.LOOKUP: 1, What.CLOSED: 1,
+    What.STATE: 3, What.COOKIE: 2, What.MOUNTED: 1, What.FREE_ALL: 3,
+}
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """``host`` is the endpoint that it is about; ``value`` an NSM state or a port; ``key`` tells signs of one kind apart."""
+
+    at: At
+    host: int
+    what: What
+    text: str
+    value: int = NONE
+    key: int = 0
+    began: int = 0  # RESET, CLOSED: when the connection began (ns)
+
+
+def signs(calls: Calls, texts: Texts, requests: list[Request], signals: list[Signal], streams: list[Stream]) -> list[Sign]:
+    """All signs of all hosts, in time order."""
+    found: list[Sign] = []
+    found += _answers(requests)
+    found += _notifies(calls, texts)
+    found += _ports(calls)
+    found += _clients(calls, texts, requests)
+    found += _connections(signals, streams)
+    return sorted(found, key=lambda sign: sign.at)
+
+
+def _answers(requests: list[Request]) -> Iterator[Sign]:
+    for r in requests:
+        for a in r.answers:
+            if r.op is Op.GRANTED:
+                continue
+            name = f"NLM_{r.op}"
+            if r.reclaim:
+                if a.status == GRANTED:
+                    yield Sign(a.at, r.server, What.RECLAIMED, f"{name} reclaim answered GRANTED")
+                elif a.status == GRACE:
+                    yield Sign(a.at, r.server, What.TOO_LATE, f"{name} reclaim answered {GRACE}: not in the grace period")
+            elif a.status == GRACE:
+                yield Sign(a.at, r.server, What.GRACE, f"{name} answered {GRACE}")
+            elif (r.op in (Op.LOCK, Op.TEST) and a.status in (GRANTED, "DENIED", BLOCKED)) or (
+                r.op is Op.NM_LOCK and a.status in (GRANTED, "DENIED")
+            ):
+                yield Sign(a.at, r.server, What.ORDINARY, f"{name} answered {a.status}")
+
+
+def _notifies(calls: Calls, texts: Texts) -> Iterator[Sign]:
+    notify = (calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.state != NONE) & (calls.frame != 0)
+    for row in notify.nonzero()[0].tolist():
+        state, name = int(calls.state[row]), texts[int(calls.mon_name[row])].decode("utf-8", "backslashreplace")
+        yield Sign(calls.at(row), int(calls.src[row]), What.NOTIFY, f"SM_NOTIFY mon_name={name} state={state}", state)
+    lookup = (calls.program == PORTMAP) & (calls.asked_program == NSM) & (calls.frame != 0) & (calls.tcp == 0)
+    for row in lookup.nonzero()[0].tolist():
+        yield Sign(calls.at(row), int(calls.src[row]), What.LOOKUP, "asks a peer for the port of statd")
+
+
+def _ports(calls: Calls) -> Iterator[Sign]:
+    known: dict[tuple[int, int, int, int], int] = {}
+    answered = (calls.program == PORTMAP) & (calls.procedure == GETPORT) & (calls.port > 0) & (calls.reply_frame != 0)
+    wanted = answered & ((calls.asked_program == NLM) | (calls.asked_program == NSM))
+    for row in wanted.nonzero()[0].tolist():
+        program, port = int(calls.asked_program[row]), int(calls.port[row])
+        protocol = int(calls.asked_protocol[row]) if calls.asked_protocol[row] != NONE else int(calls.netid[row]) << 8
+        key = (int(calls.dst[row]), program, int(calls.asked_version[row]), protocol)
+        before = known.get(key)
+        known[key] = port
+        if before not in (None, port):
+            daemon = "lockd" if program == NLM else "statd"
+            yield Sign(calls.reply_at(row), key[0], What.PORT, f"{daemon} is at port {port}, it was at {before}", port, program)
+
+
+def _clients(calls: Calls, texts: Texts, requests: list[Request]) -> Iterator[Sign]:
+    states: dict[int, int] = {}
+    cookies: dict[tuple[int, int], int] = {}
+    for r in requests:
+        if r.op is Op.FREE_ALL:
+            yield Sign(r.at, r.client, What.FREE_ALL, "NLM_FREE_ALL")
+            continue
+        if r.op is Op.GRANTED:
+            continue
+        if r.op is Op.LOCK and not r.reclaim and r.state > 0:
+            before = states.get(r.client)
+            states[r.client] = r.state
+            if before not in (None, r.state):
+                yield Sign(r.at, r.client, What.STATE, f"NLM_LOCK state={r.state}, it was {before}", r.state)
+        cookie = texts[r.cookie]
+        number = int.from_bytes(cookie, "little")
+        if len(cookie) == 4 and FIRST_COOKIE <= number < FIRST_COOKIE + EARLY_COOKIES:
+            used = cookies.get((r.client, r.cookie))
+            cookies[r.client, r.cookie] = r.at.time
+            if used is not None and r.at.time - used > 5 * SECOND:
+                yield Sign(r.at, r.client, What.COOKIE, f"cookie {cookie.hex()} again: the kernel counts from the beginning")
+    mounted: set[int] = set()
+    for row in ((calls.program == MOUNT) & (calls.procedure == MNT) & (calls.frame != 0)).nonzero()[0].tolist():
+        host = int(calls.src[row])
+        if host in mounted:
+            yield Sign(calls.at(row), host, What.MOUNTED, "mounts again")
+        mounted.add(host)
+
+
+def _connections(signals: list[Signal], streams: list[Stream]) -> Iterator[Sign]:
+    """RST to data on a connection that carried NLM or NFS calls, and lockd's own orderly closes."""
+    serving: dict[tuple[int, int, int, int], list[Stream]] = defaultdict(list)
+    for stream in streams:
+        if stream.tcp and any(program in (NLM, NFS) for program, _ in stream.programs):
+            serving[stream.src, stream.sport, stream.dst, stream.dport].append(stream)
+    for signal in signals:
+        if signal.kind not in (Kind.RST, Kind.FIN):
+            continue
+        of = serving.get((signal.dst, signal.dport, signal.src, signal.sport), ())
+        old = [s for s in of if s.first_time < signal.at.time]
+        if not old:
+            continue
+        stream = old[-1]
+        programs = {program for program, _ in stream.programs}
+        service = "lockd" if NLM in programs else "nfsd"
+        where = f"port {signal.sport} ({service})"
+        if signal.kind is Kind.RST:
+            text = f"RST from {where} to data on an old connection"
+            yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=stream.first_time)
+        elif NLM in programs and stream.ended != "fin":
+            yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=stream.first_time)

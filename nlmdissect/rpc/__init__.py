@@ -1,0 +1,1 @@
+"""RPC messages become calls with their answers, and calls become requests."""

@@ -1,0 +1,104 @@
+"""Bodies of calls and answers, read by column into the table of calls.
+
+Which leaf of which schema goes to which column is said here once, by the leaf's own name; a leaf that is not named is not kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlmdissect.protocols import Procedure
+from nlmdissect.protocols.portmap import uaddr_port
+from nlmdissect.rpc.calls import NONE, Builder, Texts
+from nlmdissect.xdr.columns import Columns, decode_columns
+from nlmdissect.xdr.schema import Struct
+
+Ints = NDArray[np.int64]
+
+# leaf name -> column. Signed words are kept as the unsigned numbers that other tools print.
+NUMBERS = {
+    "block": "block", "exclusive": "exclusive", "reclaim": "reclaim", "state": "state", "svid": "svid",
+    "l_offset": "offset", "l_len": "length", "mode": "mode", "access": "access", "sequence": "sequence",
+    "stat": "status", "res_stat": "status",
+    "my_prog": "my_program", "my_vers": "my_version", "my_proc": "my_procedure",
+    "prog": "asked_program", "vers": "asked_version", "prot": "asked_protocol", "proc": "asked_procedure", "port": "port",
+}  # fmt: skip
+TEXTS = {
+    "cookie": "cookie", "caller_name": "caller_name", "name": "caller_name", "fh": "fh", "oh": "oh",
+    "mon_name": "mon_name", "my_name": "my_name", "priv": "priv", "netid": "netid", "addr": "uaddr", "uaddr": "uaddr",
+}  # fmt: skip
+HOLDER = "stat."  # the holder of a conflicting lock hangs below the status of a TEST
+SIGNED = frozenset({"status"})
+
+
+def read_args(table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints) -> None:
+    """Read the arguments of calls of one procedure.
+
+    Shapes:  ``rows`` (of the table), ``at`` and ``end`` (in ``buf``) have one element a call.
+    """
+    columns = decode_columns(_struct(procedure.args), buf, at, end)
+    # a look-up's own port is ignored by the server (RFC 1833): only what is announced or answered is a port
+    skip = frozenset({"port"}) if procedure.name in ("GETPORT", "CALLIT") else frozenset()
+    _keep(table, texts, rows, columns, buf, skip)
+    table["bad"][rows] = columns.bad
+    if procedure.name in ("SET", "UNSET"):
+        _ports_of_uaddrs(table, texts, rows)
+
+
+def read_results(table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints) -> None:
+    """Read the results of calls of one procedure; shapes as ``read_args``."""
+    columns = decode_columns(_struct(procedure.res), buf, at, end)
+    # the answer's cookie is the call's; the ``state`` that statd returns is not the argument of that name
+    skip = frozenset({"cookie", "state"})
+    _keep(table, texts, rows, columns, buf, skip)
+    if "state" in columns.fields:
+        seen = columns.read("state")
+        table["res_state"][rows[seen]] = columns.fields["state"][seen] & 0xFFFFFFFF
+    table["reply_bad"][rows] = columns.bad
+    if procedure.name in ("GETADDR", "GETVERSADDR"):
+        _ports_of_uaddrs(table, texts, rows)
+
+
+def _struct(t: Any) -> Struct:
+    return t if isinstance(t, Struct) else Struct("value", value=t)
+
+
+def _keep(
+    table: Builder, texts: Texts, rows: Ints, columns: Columns, buf: NDArray[np.uint8], skip: frozenset[str]
+) -> None:
+    for path, values in columns.fields.items():
+        leaf = path.rpartition(".")[2]
+        prefix = "holder_" if path.startswith(HOLDER) else ""
+        if leaf == "at":
+            path = path.removesuffix(".at")
+            leaf = path.rpartition(".")[2]
+            name = TEXTS.get(leaf)
+            if name is None or leaf in skip or f"{path}.count" in columns.fields:
+                continue
+            seen = columns.read(path)
+            table[prefix + name][rows[seen]] = intern(texts, buf, values[seen], columns.fields[f"{path}.len"][seen])
+        elif (name := NUMBERS.get(leaf)) is not None and leaf not in skip:
+            seen = columns.read(path)
+            column = table[prefix + name]
+            new = values[seen]
+            column[rows[seen]] = new if column.dtype == np.uint64 or name in SIGNED else new & 0xFFFFFFFF
+
+
+def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints:
+    """The numbers of the byte strings at ``at``, each ``length`` bytes long."""
+    raw = buf.tobytes() if len(at) > 16 else None
+    return np.array(
+        [texts.number(raw[a : a + n] if raw is not None else buf[a : a + n].tobytes())
+         for a, n in zip(at.tolist(), length.tolist(), strict=True)],
+        np.int64,
+    )  # fmt: skip
+
+
+def _ports_of_uaddrs(table: Builder, texts: Texts, rows: Ints) -> None:
+    for row in rows.tolist():
+        number = int(table["uaddr"][row])
+        if number != NONE:
+            table["port"][row] = uaddr_port(texts[number])
