@@ -45,7 +45,8 @@ class Source:
 
     ``link_types`` are names, in order of appearance. ``snaplen`` is the smallest limit of its interfaces, 0 without a
     limit. ``first`` and ``last`` are the smallest and largest time in ns, None without frames. ``dropped`` is how many
-    packets the capturing host says it lost, None when it says nothing (pcap never does).
+    packets the capturing host says it lost, None when it says nothing (pcap never does). ``copies`` are the paths of
+    files that were given too and are the same, byte for byte: they are not read.
     """
 
     path: str
@@ -60,3 +61,4 @@ class Source:
     truncated: bool = False
     dropped: int | None = None
     defects: list[Defect] = field(default_factory=list)
+    copies: list[str] = field(default_factory=list)

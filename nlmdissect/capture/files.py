@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CaptureError
-from . import pcap, pcapng
-from .block import Block, Source
+from . import pcap, pcapng, related, vantage
+from .block import Block, Defect, Source
 from .formats import identify
+from .sample import Sketch
 from .unpack import Unpacked
 
 HEAD = 64  # bytes that tell the format
+SAMPLE = 64 << 20  # bytes (unpacked) that are read of all files together to see what they are of each other
+FINGERPRINTS = 1 << 20  # kept for all files together
+COMPARED = 1 << 20  # bytes compared at three places to tell that two large files are the same
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -32,33 +37,42 @@ class Recording:
     sources: tuple[Source, ...]
     _pipe: Unpacked | None = field(default=None, repr=False)
     _pipe_used: bool = field(default=False, repr=False)
+    _watch: bool = field(default=False, repr=False)  # larger than the sample: keep looking while reading
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
         """All frames, file after file, in blocks of about 4 MiB.
 
         ``progress(done, total)`` is called after each block with the (packed) bytes consumed so far; ``total`` is None
-        for a pipe. Errors: CaptureError when a file cannot be read, or has no supported link type at all.
+        for a pipe. Errors: CaptureError when a file cannot be read or has no supported link type at all, and, at the
+        end of a file, when it turns out to be another vantage point of one before it.
         """
         total = None if self._pipe else sum(source.bytes for source in self.sources)
         before = 0
+        sketches: list[Sketch] = []
         for capture, source in enumerate(self.sources):
-            stream = self._open(source)
+            stream = self._open(source, capture)
+            sketches.append(Sketch(FINGERPRINTS // len(self.sources)))
             try:
                 for block in _blocks(stream, source, capture):
+                    if self._watch:
+                        sketches[-1].add(block)
                     if progress:
                         progress(before + stream.consumed, total)
                     yield block
             finally:
                 stream.close()
+            sketches[-1].whole = True
+            if self._watch and (shift := vantage.find_shift(sketches)):
+                raise vantage.refuse(shift, [source.path for source in self.sources], sketches)
             before += stream.consumed
             if self._pipe:
                 source.bytes = stream.consumed
             if progress:
                 progress(before, total)
 
-    def _open(self, source: Source) -> Unpacked:
+    def _open(self, source: Source, capture: int) -> Unpacked:
         if self._pipe is None:
-            _forget(source)
+            _forget(source, capture)
             return Unpacked(_open_file(source.path), source.path)
         if self._pipe_used:
             raise CaptureError(f"{source.path}: can be read only once", "Save it to a file first.")
@@ -69,7 +83,12 @@ class Recording:
 def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None) -> Recording:
     """Open capture files as one recording. "-" is standard input (or ``stdin``).
 
-    Errors: CaptureError, with what to do, for anything that is not a readable capture in pcap or pcapng form.
+    Several files may be given in any order; they come out by the time of their first frame, file after file. To see
+    that they belong together, the beginning of each is read: SAMPLE bytes over all, at least one block of each. What
+    lies behind that is compared while the recording is read, so that no large file is read twice.
+
+    Errors: CaptureError, with what to do, for anything that is not a readable capture in pcap or pcapng form, for
+    captures of different networks, and for two vantage points of one.
     """
     if not paths:
         raise CaptureError("no capture given", "Give a capture file, or - for standard input.")
@@ -93,7 +112,65 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
             stream.close()
         source.bytes = os.stat(name).st_size
         sources.append(source)
-    return Recording(tuple(sources))
+    return _join(_without_copies(sources))
+
+
+def _join(sources: list[Source]) -> Recording:
+    """The sources in time order. Errors: CaptureError when they are not one recording."""
+    if len(sources) == 1:
+        return Recording(tuple(sources))
+    sketches = [_sketch(source, len(sources)) for source in sources]
+    names = [source.path for source in sources]
+    related.check_related(names, sketches)
+    if shift := vantage.find_shift(sketches):
+        raise vantage.refuse(shift, names, sketches)
+    starts = [sketch.first for sketch in sketches]
+    # A file without frames has no time and nothing to say: it comes last.
+    order = sorted(range(len(sources)), key=lambda i: (starts[i] is None, starts[i] or 0))
+    watch = not all(sketch.whole for sketch in sketches)
+    return Recording(tuple(sources[i] for i in order), _watch=watch)
+
+
+def _sketch(source: Source, files: int) -> Sketch:
+    """The picture of the beginning of one of so many files."""
+    sketch = Sketch(FINGERPRINTS // files)
+    scratch = Source(source.path, source.format)
+    stream = Unpacked(_open_file(source.path), source.path)
+    seen = 0
+    try:
+        for block in _blocks(stream, scratch, 0):
+            sketch.add(block)
+            seen += len(block.buf)
+            if seen >= SAMPLE // files:
+                return sketch
+    finally:
+        stream.close()
+    sketch.whole = True
+    return sketch
+
+
+def _without_copies(sources: list[Source]) -> list[Source]:
+    """Leave out files that are the same, byte for byte, as one before: the same name twice, a link, a copy."""
+    kept: dict[tuple[int, bytes], Source] = {}
+    sizes = [source.bytes for source in sources]
+    for source in sources:
+        alone = sizes.count(source.bytes) == 1
+        key = source.bytes, source.path.encode("utf-8", "surrogateescape") if alone else _digest(source)
+        if key in kept:
+            kept[key].copies.append(source.path)
+        else:
+            kept[key] = source
+    return list(kept.values())
+
+
+def _digest(source: Source) -> bytes:
+    """A hash of a file; of a large one, of its beginning, middle and end, which hold times and sequence numbers."""
+    digest = hashlib.sha256()
+    with _open_file(source.path) as file:
+        for at in (0, source.bytes // 2, max(0, source.bytes - COMPARED)):
+            file.seek(at)
+            digest.update(file.read(COMPARED))
+    return digest.digest()
 
 
 def _is_pipe(name: str) -> bool:
@@ -137,9 +214,10 @@ def _identify(stream: Unpacked) -> Source:
     return source
 
 
-def _forget(source: Source) -> None:
+def _forget(source: Source, capture: int) -> None:
     """Counts start again when a file is read again."""
-    source.link_types, source.defects = [], []
+    source.link_types = []
+    source.defects = [Defect(capture, 0, "file", "same_file_again", 1, path) for path in source.copies]
     source.snaplen, source.frames = 0, 0
     source.first = source.last = source.dropped = None
     source.truncated = False
@@ -148,3 +226,7 @@ def _forget(source: Source) -> None:
 def _blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
     read = pcap.blocks if source.format == "pcap" else pcapng.blocks
     yield from read(stream, source, capture)
+    if stream.fault:
+        # Trailing garbage is no loss; the other faults are.
+        source.truncated |= not stream.fault.endswith("garbage")
+        source.defects.append(Defect(capture, source.frames + 1, "file", stream.fault))

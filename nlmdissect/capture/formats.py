@@ -8,42 +8,43 @@ NO_PACKET = -1
 
 # The link-layer headers that the frame reader knows, by their LINKTYPE number (https://www.tcpdump.org/linktypes.html).
 SUPPORTED = {
-    0: "NULL",
-    1: "EN10MB",
-    12: "RAW",
-    14: "RAW",
-    101: "RAW",
-    108: "LOOP",
-    113: "LINUX_SLL",
-    228: "IPV4",
-    229: "IPV6",
-    276: "LINUX_SLL2",
+    0: "null",
+    1: "ethernet",
+    12: "raw",
+    14: "raw",
+    101: "raw",
+    108: "loop",
+    113: "linux_sll",
+    228: "ipv4",
+    229: "ipv6",
+    276: "linux_sll2",
 }
 
 # Names for what people really bring, so that the refusal speaks their language.
 UNSUPPORTED = {
     6: "IEEE802_5",
+    8: "SLIP",
     9: "PPP",
     10: "FDDI",
-    50: "PPP_SERIAL",
+    50: "PPP_HDLC",
     51: "PPP_ETHER",
     104: "C_HDLC",
     105: "IEEE802_11",
     107: "FRELAY",
     117: "PFLOG",
-    119: "PRISM_HEADER",
-    127: "IEEE802_11_RADIO",
-    147: "USER0",
-    149: "DLT_PKTAP of macOS, or USER2",
+    119: "IEEE802_11_PRISM",
+    122: "IP_OVER_FC",
+    127: "IEEE802_11_RADIOTAP",
+    149: "USER2, or PKTAP of macOS",
     163: "IEEE802_11_AVS",
     189: "USB_LINUX",
     192: "PPI",
     220: "USB_LINUX_MMAPPED",
     239: "NFLOG",
+    242: "IPOIB",
     247: "INFINIBAND",
     253: "NETLINK",
     258: "PKTAP",
-    274: "ETHERNET_MPACKET",
 }
 
 COMPRESSION = (
@@ -82,8 +83,8 @@ FOREIGN = (
 
 
 def link_name(link: int) -> str:
-    """The name and number of a link type, as in "IEEE802_11 (105)"."""
-    return f"{SUPPORTED.get(link) or UNSUPPORTED.get(link) or 'unknown'} ({link})"
+    """The name of a link type: "ethernet"; for one that is not read here with its number: "IEEE802_11 (105)"."""
+    return SUPPORTED.get(link) or f"{UNSUPPORTED.get(link, 'unknown')} ({link})"
 
 
 def compression_of(head: bytes) -> str:

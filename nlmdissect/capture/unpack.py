@@ -41,25 +41,26 @@ class Unpacked:
                 self._pieces = self._xz()
             case _:
                 self._pieces = self._plain()
-        self._rest = b""
+        self._rest = memoryview(b"")
 
     def read(self, size: int) -> bytes:
         """The next ``size`` bytes; fewer only at the end."""
-        pieces = [self._rest]
-        have = len(self._rest)
-        while have < size:
-            piece = next(self._pieces, b"")
-            if not piece:
-                break
-            pieces.append(piece)
-            have += len(piece)
-        data = b"".join(pieces)
-        self._rest = data[size:]
-        return data[:size] if self._rest else data
+        # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
+        rest, pieces, have = self._rest, [], 0
+        while True:
+            pieces.append(rest[: size - have])
+            have += len(pieces[-1])
+            if have == size:
+                self._rest = rest[len(pieces[-1]) :]
+                return b"".join(pieces)
+            rest = memoryview(next(self._pieces, b""))
+            if not rest:
+                self._rest = rest
+                return b"".join(pieces)
 
     def put_back(self, data: bytes) -> None:
         """Give ``data`` again at the next read: for the first bytes, which tell the format."""
-        self._rest = data + self._rest
+        self._rest = memoryview(data + self._rest)
 
     def close(self) -> None:
         self._raw.close()
