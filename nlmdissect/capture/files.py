@@ -179,7 +179,7 @@ def _is_pipe(name: str) -> bool:
         return True
     try:
         mode = os.stat(name).st_mode
-    except OSError:
+    except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 

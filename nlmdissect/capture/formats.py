@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from ..errors import CaptureError
 
 NO_PACKET = -1
@@ -142,4 +144,10 @@ def refuse_link(path: str, links: list[int]) -> CaptureError:
 
 
 def _is_text(head: bytes) -> bool:
-    return all(byte in b"\t\n\r\f\x1b" or byte >= 32 for byte in head) and 0x7F not in head
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return True
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(letter in "\t\n\r\f\x1b" or letter >= " " for letter in text)

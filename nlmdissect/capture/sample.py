@@ -104,8 +104,8 @@ class Sketch:
         protocol = fields.byte(ip + np.where(four, 9, 6))
         whole = six | (fields.word(ip + 4) & 0x1FFF == 0)  # not a later fragment
         mark = np.where(four, fields.word(ip + 4) >> 16, 0)  # the IPv4 identification
-        size = np.where(four, fields.word(ip) & 0xFFFF, (fields.word(ip + 4) >> 16) + 40)
-        behind = ip + size - transport  # bytes of transport header and data; negative for size 0 (a huge segment)
+        length = np.where(four, fields.word(ip) & 0xFFFF, (fields.word(ip + 4) >> 16) + 40)
+        behind = ip + length - transport  # bytes of transport header and data; negative for length 0 (a huge segment)
         udp = any_ip & whole & (protocol == UDP) & fields.has(transport, 16)
         tcp = any_ip & whole & (protocol == TCP) & fields.has(transport, 20)
         # More than one byte: a keep-alive may carry one.
