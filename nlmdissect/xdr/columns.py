@@ -22,7 +22,7 @@ OK, TRUNCATED, OVERSIZE = 0, 1, 2
 REASONS = ("", codec.TRUNCATED, codec.OVERSIZE)  # by number in ``Columns.bad``
 
 # With so few lists left to walk, one numpy operation per element costs more than the codec does for the whole rest.
-_FEW_LISTS = 16
+_FEW_LISTS = 8
 
 Ints = NDArray[np.int64]
 
@@ -64,7 +64,7 @@ def decode_columns(t: Struct, buf: NDArray[np.uint8], at: NDArray[Any], end: NDA
     if len(start) and (start.min() < 0 or stop.max() > len(buf)):
         raise ValueError(f"positions outside of the buffer of {len(buf)} bytes")
     out = Columns({}, np.zeros(len(start), np.uint8), start.copy())
-    cursor = _Cursor(_Source(buf, stop, out), np.arange(len(start)), start, stop)
+    cursor = _Cursor(_Source(buf, stop, out), np.arange(len(start), dtype=np.int64), start, stop)
     _read(t, cursor, "", keep=True)
     cursor.leave()
     return out
@@ -168,8 +168,8 @@ def _read(t: Xdr, cursor: _Cursor, path: str, keep: bool) -> None:
             start, size = cursor.skip((size + 3) & ~3, size)
             _keep(cursor, path, keep, {".at": start, ".len": size})
         case FixedOpaque(size=fixed):
-            (start,) = cursor.skip(np.full(len(cursor.at), fixed + -fixed % 4))
-            _keep(cursor, path, keep, {".at": start, ".len": np.full(len(start), fixed)})
+            (start,) = cursor.skip(np.full(len(cursor.at), fixed + -fixed % 4, np.int64))
+            _keep(cursor, path, keep, {".at": start, ".len": np.full(len(start), fixed, np.int64)})
         case Array(element=element, max=limit):
             count = cursor.count(limit)
             size = count * np.dtype(element.dtype).itemsize
