@@ -213,9 +213,13 @@ class _Reader:
 
 
 def lived_on(streams: list[Stream], before: int, after: int) -> Stream | None:
-    """A TCP connection with packets of its host (other than RST) on both sides of a moment, or None. Times in ns."""
+    """A TCP connection with packets of its host on both sides of a moment, or None. Times in ns.
+
+    One that the host itself reset does not count: RST is what a host sends that knows nothing of the connection.
+    """
     for stream in streams:
-        if stream.first_time < before and stream.last_time > after:
+        reset = stream.ended == "rst" and stream.ended_by == stream.src
+        if stream.first_time < before and stream.last_time > after and not reset:
             return stream
     return None
 

@@ -57,7 +57,7 @@ class Visibility:
 
     extent: Extent
     directions: set[tuple[int, int]]
-    losses: dict[frozenset[int], list[tuple[int, int, str]]]  # pair -> (ns, frame, what)
+    losses: dict[frozenset[int], list[tuple[int, int, int, str]]]  # pair -> (ns, capture, frame, what)
     datagrams: set[frozenset[int]]  # pairs between which UDP was seen
     announcers: set[int]  # hosts from which NSM or its look-ups were seen
     cut: dict[frozenset[int], list[tuple[int, str]]]
@@ -89,7 +89,7 @@ class Visibility:
             case V.NO_LOSS:
                 if self.extent.dropped:
                     return False, f"the capturing host dropped {self.extent.dropped} packets"
-                lost = [what for t, _, what in self.losses.get(both, ()) if start - AROUND <= t <= end + AROUND]
+                lost = [what for t, _, _, what in self.losses.get(both, ()) if start - AROUND <= t <= end + AROUND]
                 return (False, lost[0]) if lost else (True, "no sign of a lost frame between the two")
             case V.BOTH_WAYS:
                 for src, dst in (pair, pair[::-1]):
@@ -111,15 +111,15 @@ class Visibility:
 
 def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], calls: Calls, names: Names) -> Visibility:
     """Collect what the conditions are judged by."""
-    losses: dict[frozenset[int], list[tuple[int, int, str]]] = defaultdict(list)
+    losses: dict[frozenset[int], list[tuple[int, int, int, str]]] = defaultdict(list)
     for signal in signals:
         if signal.kind in (Kind.GAP, Kind.UNSEEN_ACK):
             what = "bytes of a TCP connection are missing" if signal.kind is Kind.GAP else "bytes were acknowledged that are not here"
-            losses[frozenset((signal.src, signal.dst))].append((signal.at.time, signal.at.frame, f"frame {signal.at.frame}: {what}"))
+            losses[frozenset((signal.src, signal.dst))].append((*signal.at, f"frame {signal.at.frame}: {what}"))
     for row in (calls.frame == 0).nonzero()[0].tolist():
         at = calls.reply_at(row)
         pair = frozenset((int(calls.src[row]), int(calls.dst[row])))
-        losses[pair].append((at.time, at.frame, f"frame {at.frame}: an answer whose call is not in the capture"))
+        losses[pair].append((*at, f"frame {at.frame}: an answer whose call is not in the capture"))
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
     for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():

@@ -24,7 +24,7 @@ class Piece:
     """One piece of a file, held by one owner; the owner and the file are the caller's business.
 
     ``hold`` numbers the hold for steps; ``granted`` is the frame that granted it; ``boot`` is the server's restart that it has
-    to be reclaimed after; ``monitored`` is False for NM_LOCK; ``known`` is False where only a reclaim proves it.
+    to be reclaimed after, and ``orphan`` its number among the pieces that restarts orphaned; ``monitored`` is False for NM_LOCK; ``known`` is False where only a reclaim proves it.
     """
 
     hold: int
@@ -34,6 +34,7 @@ class Piece:
     granted: At
     state: H = H.UNSEEN
     boot: int | None = None
+    orphan: int = -1
     reclaim: At | None = None
     monitored: bool = True
     known: bool = True

@@ -83,9 +83,12 @@ class Calls:
     repeats: I64  # row of the call that this one is a retransmission of
     replies: I64  # how many answers were seen
     machinename: I64
+    service: I64  # of RPCSEC_GSS: 1 in clear, 2 integrity, 3 privacy; 0 without
     encrypted: I64
     bad: I64  # the body could not be read to its end: 1 truncated, 2 oversize
     reply_bad: I64
+    cut: I64  # the capture has fewer bytes than the message had
+    reply_cut: I64
     # NLM
     status: I64  # stat of the answer; of the call itself for the _RES procedures; res_stat of NSM
     cookie: I64
@@ -141,8 +144,8 @@ class Calls:
 class Builder:
     """Columns of ``Calls`` that grow batch by batch; rows of earlier batches may still change (their answers arrive later)."""
 
-    ZERO = frozenset({"frame", "capture", "reply_frame", "reply_capture", "replies", "tcp", "offset", "length", "holder_offset",
-                      "holder_length", "encrypted", "bad", "reply_bad"})  # fmt: skip
+    ZERO = frozenset({"frame", "capture", "reply_frame", "reply_capture", "replies", "tcp", "service", "offset", "length", "holder_offset",
+                      "holder_length", "encrypted", "bad", "reply_bad", "cut", "reply_cut"})  # fmt: skip
     WIDE = frozenset({"offset", "length", "holder_offset", "holder_length"})
 
     def __init__(self) -> None:

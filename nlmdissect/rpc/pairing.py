@@ -22,7 +22,7 @@ from nlmdissect.capture.messages import Messages
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Builder, Calls, Texts
-from nlmdissect.rpc.headers import Headers, read_headers
+from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
 
 OPEN_CALLS = 1_000_000
 REPEAT_WITHIN = 600 * 10**9  # ns; no implementation retransmits one xid for longer than that
@@ -136,7 +136,9 @@ class Pairing:
         named = ~orphan & (h.machinename_at[i] > 0)
         where = np.arange(rows.start, rows.stop)
         table["machinename"][where[named]] = intern(self.texts, buf, h.machinename_at[i][named], h.machinename_len[i][named])
+        table["service"][rows] = np.maximum(h.service[i], 0)
         table["encrypted"][rows] = h.encrypted[i]
+        table["cut"][rows] = ~orphan & (m.length[i] > m.end[i] - m.at[i])
         readable = ~orphan & ~h.encrypted[i] & (h.body[i] >= 0)
         self._bodies(read_args, buf, where[readable], h.body[i][readable], h.body_end[i][readable])
 
@@ -149,7 +151,11 @@ class Pairing:
         denied = np.where(h.reject_stat[i] == 0, RPC_MISMATCH, AUTH_ERROR)
         table["rpc_status"][rows] = np.where(h.reply_stat[i] == 0, h.accept_stat[i], denied)
         table["low"][rows], table["high"][rows] = h.low[i], h.high[i]
+        table["reply_cut"][rows] = m.length[i] > m.end[i] - m.at[i]
         self._guess_programs(rows)
+        service = np.zeros(len(h.kind), np.int64)
+        service[i] = table["service"][rows]
+        h = unwrap_replies(h, buf, service)
         readable = (h.accept_stat[i] == 0) & (h.body[i] >= 0) & (table["encrypted"][rows] == 0)
         self._bodies(read_results, buf, rows[readable], h.body[i][readable], h.body_end[i][readable])
 

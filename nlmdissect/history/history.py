@@ -1,0 +1,109 @@
+"""History: everything that one recording tells, built in order. What rules read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlmdissect.capture.block import Defect, Source
+from nlmdissect.capture.files import open_recording
+from nlmdissect.capture.messages import Messages, Signal, Traffic, join
+from nlmdissect.capture.reader import MessageReader
+from nlmdissect.history.notices import Notices, notices
+from nlmdissect.history.recovery import Recoveries, Recovery
+from nlmdissect.history.walk import Walked, walk
+from nlmdissect.hosts.boots import Boot, boots
+from nlmdissect.hosts.grace import bound_grace
+from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
+from nlmdissect.hosts.names import Names, names
+from nlmdissect.hosts.signs import Sign, signs
+from nlmdissect.hosts.visibility import Extent, Visibility, visibility
+from nlmdissect.rpc.calls import Calls, Texts
+from nlmdissect.rpc.pairing import Pairing
+from nlmdissect.rpc.requests import Request, requests
+
+ARENA = 16 << 20  # bytes of messages that are paired at a time
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(slots=True)
+class History:
+    """Built once by ``read_history``, in the order of its fields; nothing in it changes afterwards."""
+
+    sources: tuple[Source, ...]
+    traffic: Traffic
+    signals: list[Signal]
+    defects: list[Defect]
+    texts: Texts
+    calls: Calls
+    requests: list[Request]
+    names: Names
+    kinds: dict[int, Implementation]
+    signs: list[Sign]
+    boots: list[Boot]
+    stray: list[Sign]
+    extent: Extent
+    visibility: Visibility
+    notices: Notices
+    walked: Walked
+    recoveries: list[Recovery]
+
+    def kind(self, host: int) -> Implementation:
+        return self.kinds.get(host, UNKNOWN)
+
+    def boot(self, number: int | None) -> Boot | None:
+        return None if number is None else self.boots[number]
+
+
+def read_history(
+    paths: Sequence[str | Path], progress: Progress | None = None, since: int | None = None, until: int | None = None
+) -> History:
+    """Read a recording and rebuild what happened. ``since`` and ``until`` (ns) leave out messages before and after.
+
+    Raises CaptureError for a path that is no capture, or for files that are not one recording.
+    """
+    recording = open_recording(paths)
+    reader = MessageReader(recording, progress=progress)
+    texts = Texts()
+    pairing = Pairing(texts)
+    signals: list[Signal] = []
+    waiting: list[Messages] = []
+    for batch in reader:
+        waiting.append(batch.messages)
+        signals += batch.signals
+        if sum(len(m.arena) for m in waiting) > ARENA:
+            pairing.add(join(waiting))
+            waiting = []
+    pairing.add(join(waiting))
+    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, pairing.dropped)
+
+
+def build(
+    sources: tuple[Source, ...], traffic: Traffic, signals: list[Signal], calls: Calls, texts: Texts, dropped: int = 0
+) -> History:
+    """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries."""
+    defects = [*(d for source in sources for d in source.defects), *traffic.defects]
+    if dropped:
+        defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
+    asked = requests(calls, texts)
+    who = names(traffic.endpoints, calls, texts, asked)
+    kinds = implementations(asked, texts)
+    seen = signs(calls, texts, asked, signals, traffic.streams)
+    restarts, stray = boots(seen, traffic.streams)
+    bound_grace(restarts, seen)
+    extent = _extent(sources)
+    sight = visibility(extent, signals, traffic.streams, calls, who)
+    told = notices(calls, texts)
+    walked = walk(calls, asked, restarts, stray, who)
+    rows = Recoveries(who, told, kinds, extent.last).read(restarts, walked)
+    return History(
+        sources, traffic, signals, defects, texts, calls, asked, who, kinds, seen, restarts, stray, extent, sight, told, walked, rows
+    )
+
+
+def _extent(sources: tuple[Source, ...]) -> Extent:
+    first = [s.first for s in sources if s.first is not None]
+    last = [s.last for s in sources if s.last is not None]
+    return Extent(min(first, default=0), max(last, default=0), sum(s.dropped or 0 for s in sources))

@@ -1,0 +1,201 @@
+"""The heart: for every restart and every peer, what should have happened and what did.
+
+A row is one restart and one peer. Role ``client``: the peer is a client of the restarted server; it should be notified, and
+reclaim every piece that it held. Role ``server``: the restarted host was a client of the peer; it should notify the peer, which
+then frees what the old life held. Rules read these rows; they re-derive nothing.
+
+*Understood* means: answered, and the notice came from the address that the locks were taken from (a receiver that goes by
+names must know the name as well), or another client of the same restart acted on the same name and sender, or this one did. An
+answer alone proves nothing: statd answers what it ignores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from typing import TypeVar
+
+from nlmdissect.findings import At
+from nlmdissect.history.notices import Lookup, Notices, Try
+from nlmdissect.history.table import Fate, File, Outcome, Owner
+from nlmdissect.history.walk import Walked
+from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.implementations import UNKNOWN, Implementation
+from nlmdissect.hosts.names import Names, same_host
+from nlmdissect.hosts.signs import SECOND
+from nlmdissect.machines.ranges import Piece
+
+Sent = TypeVar("Sent", Try, Lookup)
+
+START_UP = 60 * SECOND  # from the first sign of a new life to the first try of its sm-notify
+RETRY = 5 * SECOND  # a sender that was not answered tries again within this; one that was stops
+
+
+class Notify(StrEnum):
+    """What became of the notice."""
+
+    NOT_EXPECTED = auto()
+    MISSING = auto()
+    SENT = auto()  # no answer could be seen
+    UNANSWERED = auto()
+    ANSWERED = auto()
+    UNDERSTOOD = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One restart and one peer.
+
+    ``fates`` are the peer's orphans (role client), ``left`` what the restarted client had left at the peer (role server).
+    ``decided`` is the moment (ns) after which a notice can no longer be called missing too early: the end of the grace period as
+    seen, or of the whole time for which the host tries; None where the capture ends before it.
+    """
+
+    boot: Boot
+    peer: int
+    role: str
+    notify: Notify
+    tries: tuple[Try, ...]
+    lookups: tuple[Lookup, ...]
+    fates: tuple[Fate, ...]
+    left: tuple[tuple[File, Owner, Piece], ...]
+    decided: int | None
+    why: str
+
+    def having(self, *outcomes: Outcome) -> tuple[Fate, ...]:
+        return tuple(fate for fate in self.fates if fate.outcome in outcomes)
+
+    @property
+    def known(self) -> tuple[Fate, ...]:
+        """Orphans whose grant is in this capture and that the server had to monitor for."""
+        return tuple(fate for fate in self.fates if fate.piece.known and fate.piece.monitored)
+
+    @property
+    def answered(self) -> tuple[Try, ...]:
+        return tuple(t for t in self.tries if t.answered is not None and not t.refused)
+
+    def counts(self) -> dict[str, int]:
+        """Orphans by outcome, in the words of the report; an orphan in parts counts once, by its worst part."""
+        worst: dict[int, str] = {}
+        for fate in self.fates:
+            word = WORDS[fate.outcome]
+            known = worst.get(fate.piece.orphan)
+            if known is None or RANKING.index(word) < RANKING.index(known):
+                worst[fate.piece.orphan] = word
+        return {word: sum(1 for w in worst.values() if w == word) for word in RANKING}
+
+
+RANKING = ("stolen", "refused", "missing", "unknown", "released", "reclaimed")
+# fmt: off
+WORDS = {
+    Outcome.RECLAIMED: "reclaimed", Outcome.REFUSED: "refused", Outcome.STOLEN: "stolen", Outcome.MISSING: "missing",
+    Outcome.UNANSWERED: "unknown", Outcome.RELEASED: "released", Outcome.REGAINED: "unknown", Outcome.GONE: "released",
+    Outcome.SUPERSEDED: "unknown",
+}
+# fmt: on
+
+
+@dataclass(slots=True)
+class Recoveries:
+    """Makes the rows. ``end`` is the last moment of the recording (ns)."""
+
+    names: Names
+    notices: Notices
+    kinds: dict[int, Implementation]
+    end: int
+    rows: list[Recovery] = field(default_factory=list)
+
+    def read(self, boots: list[Boot], walked: Walked) -> list[Recovery]:
+        """One row for each restart and peer, in time order."""
+        for boot in boots:
+            fates = [fate for fate in walked.table.fates if fate.boot == boot.number]
+            left = walked.left_behind.get(boot.number, [])
+            clients = {fate.owner.client for fate in fates}
+            servers = {file.server for file, _, _ in left}
+            told = {receiver for (sender, receiver), tries in self.notices.tries.items()
+                    if self.names.notifies_for(sender, boot.host) and any(boot.during(t.at) for t in tries)}  # fmt: skip
+            for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
+                self.rows.append(self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates))
+            for peer in sorted(servers | ((told - clients) & self._servers(boot.host))):
+                self.rows.append(self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], fates))
+        return self.rows
+
+    def _clients(self, host: int) -> set[int]:
+        return {h for h, roles in self.names.roles.items() if "client" in roles and "server" in self.names.roles.get(host, ())}
+
+    def _servers(self, host: int) -> set[int]:
+        return {h for h, roles in self.names.roles.items() if "server" in roles and "client" in self.names.roles.get(host, ())}
+
+    def _row(
+        self, boot: Boot, peer: int, role: str, fates: list[Fate], left: list[tuple[File, Owner, Piece]], all_fates: list[Fate]
+    ) -> Recovery:
+        tries = self._between(self.notices.tries, boot, peer)
+        lookups = self._between(self.notices.lookups, boot, peer)
+        acted = any(fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED, Outcome.UNANSWERED) for fate in fates)
+        reacted = {fate.owner.client for fate in all_fates if fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED)}
+        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reacted - {peer})
+        return Recovery(boot, peer, role, notify, tuple(tries), tuple(lookups), tuple(fates), tuple(left), self._decided(boot, role), why)
+
+    def _between(self, of: dict[tuple[int, int], list[Sent]], boot: Boot, peer: int) -> list[Sent]:
+        found = [
+            item
+            for (sender, receiver), items in of.items()
+            if receiver == peer and self.names.notifies_for(sender, boot.host)
+            for item in items
+            if boot.during(item.at)
+        ]
+        return sorted(found, key=lambda item: item.at)
+
+    def _notify(
+        self, boot: Boot, peer: int, held: bool, tries: list[Try], acted: bool, reacted: set[int]
+    ) -> tuple[Notify, str]:
+        if not tries:
+            if acted:
+                return Notify.UNKNOWN, "the client acted as if it was told, but no SM_NOTIFY to it is in the capture"
+            return (Notify.MISSING, "no SM_NOTIFY to it is in the capture") if held else (Notify.NOT_EXPECTED, "it held nothing")
+        answered = [t for t in tries if t.answered is not None and not t.refused]
+        if acted:
+            return Notify.UNDERSTOOD, "it reclaimed"
+        if not answered:
+            last = tries[-1]
+            if len(tries) == 1 and self.end - last.at.time > RETRY:
+                return Notify.SENT, "the sender did not try again, as if it was answered"
+            if self.end - last.at.time < 2 * RETRY and len(tries) < 3:
+                return Notify.SENT, "the capture ends before an answer can be called missing"
+            return Notify.UNANSWERED, f"{len(tries)} tries, no answer"
+        if any(self._same_notice_understood(t, boot, reacted) for t in answered):
+            return Notify.UNDERSTOOD, "another client of the same restart acted on the same name and address"
+        right = [t for t in answered if t.sender == boot.host]
+        if not right:
+            return Notify.ANSWERED, "answered, but it came from another address than the locks were taken from"
+        if self.kinds.get(peer, UNKNOWN).by_address or any(self._name_known(t, boot) for t in right):
+            return Notify.UNDERSTOOD, "answered, and it came from the address that the locks were taken from"
+        return Notify.ANSWERED, "answered, but the receiver goes by names and the name is another one"
+
+    def _same_notice_understood(self, t: Try, boot: Boot, reacted: set[int]) -> bool:
+        for client in reacted:
+            for other in self.notices.tries.get((t.sender, client), ()):
+                if boot.during(other.at) and other.name == t.name and other.answered is not None:
+                    return True
+        return False
+
+    def _name_known(self, t: Try, boot: Boot) -> bool:
+        """Whether the host went by this name before the restart, or nothing is known of its names then."""
+        earlier = [
+            o.name for (sender, _), tries in self.notices.tries.items() if sender == boot.host for o in tries if o.at < boot.not_after
+        ]
+        return not earlier or any(same_host(t.name, name) for name in earlier)
+
+    def _decided(self, boot: Boot, role: str) -> int | None:
+        kind = self.kinds.get(boot.host, UNKNOWN)
+        window = boot.not_after.time + START_UP + kind.tries * SECOND
+        end = self.end if boot.until is None else min(self.end, boot.until)
+        if role == "client" and boot.grace_over is not None and boot.grace_over.time <= end:
+            return boot.grace_over.time
+        return window if window <= end else None
+
+
+def first_grants(fates: tuple[Fate, ...]) -> list[At]:
+    """The frames that prove that the orphans were held, each once."""
+    return sorted({fate.piece.granted for fate in fates})

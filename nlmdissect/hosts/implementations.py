@@ -1,0 +1,58 @@
+"""Which implementation a host is, as far as its packets show it, and what that changes. Data in one place."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from nlmdissect.rpc.calls import Texts
+from nlmdissect.rpc.requests import Op, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """``by_address``: its statd takes an SM_NOTIFY from a known source address, whatever name it carries.
+    ``grace``: default length of the grace period in seconds. ``tries``: seconds for which it repeats SM_NOTIFY."""
+
+    name: str
+    by_address: bool
+    grace: int
+    tries: int
+
+
+LINUX = Implementation("linux", True, 90, 900)
+FREEBSD = Implementation("freebsd", True, 30, 24 * 3600)  # matches by name or any address that a name resolves to
+ILLUMOS = Implementation("illumos", False, 90, 10**9)
+MACOS = Implementation("macos", True, 45, 24 * 3600)  # by name, else by the names of the source address
+GANESHA = Implementation("ganesha", False, 90, 0)  # one shot, by the cluster's own tools
+UNKNOWN = Implementation("unknown", True, 90, 900)
+
+_OWNER = re.compile(rb"(\d+)@")
+
+
+def implementations(requests: list[Request], texts: Texts) -> dict[int, Implementation]:
+    """Guess from the owner, the cookie and the procedures that a host uses. Majority counts; no sign, no entry."""
+    votes: dict[int, Counter[Implementation]] = defaultdict(Counter)
+    for r in requests:
+        if r.op is Op.GRANTED:
+            if len(texts[r.cookie]) == 24:
+                votes[r.server][GANESHA] += 1
+        elif (guess := _client(r, texts)) is not None:
+            votes[r.client][guess] += 1
+    return {host: counts.most_common(1)[0][0] for host, counts in votes.items()}
+
+
+def _client(r: Request, texts: Texts) -> Implementation | None:
+    oh, cookie = texts[r.oh], texts[r.cookie]
+    if r.op not in (Op.LOCK, Op.UNLOCK, Op.CANCEL, Op.TEST):
+        return None
+    if r.asynchronous:
+        return MACOS if len(oh) in (8, 16) else None
+    owner = _OWNER.match(oh)
+    if owner and int(owner[1]) == r.svid and len(cookie) == 4:
+        # Linux numbers its owners from 0; FreeBSD's are process ids, and its reclaims carry the local state
+        if r.reclaim:
+            return LINUX if r.state == 0 else FREEBSD
+        return LINUX if cookie[2:] == b"\0\0" or r.svid < 300 else FREEBSD
+    return ILLUMOS if len(oh) == 2 else None

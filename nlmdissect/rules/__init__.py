@@ -1,0 +1,88 @@
+"""The rules, one file each, in the order of their codes; and how they are run."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+
+from nlmdissect.errors import UsageError
+from nlmdissect.findings import Finding, Judged, NotAssessed, Rule, RuleResult
+from nlmdissect.history.history import History
+from nlmdissect.rules.cap001_filtered_capture import filtered_capture
+from nlmdissect.rules.cap002_cut_frames import cut_frames
+from nlmdissect.rules.cap003_lost_frames import lost_frames
+from nlmdissect.rules.cap004_one_sided_capture import one_sided_capture
+from nlmdissect.rules.cap005_encrypted_bodies import encrypted_bodies
+from nlmdissect.rules.cap006_no_lock_traffic import no_lock_traffic
+from nlmdissect.rules.causes import link
+from nlmdissect.rules.host002_lockd_restart_without_notify import lockd_restart_without_notify
+from nlmdissect.rules.nlm001_refused_reclaim import refused_reclaim
+from nlmdissect.rules.nlm002_missing_reclaim import missing_reclaim
+from nlmdissect.rules.nlm003_late_reclaim import late_reclaim
+from nlmdissect.rules.nlm004_stolen_lock import stolen_lock
+from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
+from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
+from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
+from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
+from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
+from nlmdissect.rules.nsm005_unrecognised_mon_name import unrecognised_mon_name
+
+RULES: tuple[Rule, ...] = (
+    missing_server_notify,
+    missing_client_notify,
+    unanswered_notify,
+    unrecognised_mon_name,
+    refused_reclaim,
+    missing_reclaim,
+    late_reclaim,
+    stolen_lock,
+    orphaned_lock,
+    conflicting_grants,
+    lockd_restart_without_notify,
+    filtered_capture,
+    cut_frames,
+    lost_frames,
+    one_sided_capture,
+    encrypted_bodies,
+    no_lock_traffic,
+)
+BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def find_rule(code: str) -> Rule:
+    """The rule of a code, whatever its case. Raises UsageError for an unknown one."""
+    rule = BY_CODE.get(code.upper())
+    if rule is None:
+        raise UsageError(f"there is no rule {code}", f"The rules are {', '.join(BY_CODE)}; see 'nlmdissect rules'.")
+    return rule
+
+
+def run(history: History) -> tuple[list[Finding], list[RuleResult]]:
+    """Run every rule over a history: findings, worst first and linked to their causes, and one result for each rule.
+
+    A rule that crashes is a result with its error; the others run on.
+    """
+    results = [_run(rule, history) for rule in RULES]
+    findings = [finding for result in results for finding in result.findings]
+    findings.sort(key=lambda f: (-(f.severity or 0), -f.confidence, f.evidence[0].at))
+    return link(findings), results
+
+
+def _run(rule: Rule, history: History) -> RuleResult:
+    result = RuleResult(rule)
+    try:
+        for verdict in rule.check(history):
+            match verdict:
+                case Finding():
+                    severity = rule.severity if verdict.severity is None else verdict.severity
+                    result.findings.append(replace(verdict, code=rule.code, name=rule.name, severity=severity))
+                case NotAssessed(reason):
+                    result.reasons.append(reason)
+                case Judged(count):
+                    result.judged += count
+    except Exception:
+        result.error = traceback.format_exc(limit=-3)
+    return result
+
+
+__all__ = ["BY_CODE", "RULES", "find_rule", "run"]

@@ -1,0 +1,44 @@
+"""Which finding follows from which. Rules do not see each other; this table links their findings afterwards.
+
+A row says: a finding of code ``consequence`` follows from one of the codes ``roots``, the first that fits, if both are about the same of
+``key``. A value that one of the two does not name fits every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nlmdissect.findings import Finding
+
+# fmt: off
+NOT_TOLD = ("NSM001", "NSM003", "NSM005", "HOST002")
+CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    # consequence  roots, the first that fits                       that have the same
+    ("NLM004",     ("NLM003", "NLM001", *NOT_TOLD, "NLM002"),       ("server", "client", "boot")),
+    ("NLM003",     NOT_TOLD,                                        ("server", "client", "boot")),
+    ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),
+    ("NLM005",     ("NSM002",),                                     ("server", "client")),
+)
+# fmt: on
+
+
+def link(findings: list[Finding]) -> list[Finding]:
+    """The same findings, with ``caused_by`` as an index into the list."""
+    return [replace(finding, caused_by=_root(findings, index)) for index, finding in enumerate(findings)]
+
+
+def _root(findings: list[Finding], index: int) -> int | None:
+    finding = findings[index]
+    for consequence, roots, key in CAUSES:
+        if finding.code != consequence:
+            continue
+        for root in roots:
+            for number, other in enumerate(findings):
+                if other.code == root and number != index and other.severity >= 1 and all(_same(finding, other, k) for k in key):  # type: ignore[operator]
+                    return number
+    return None
+
+
+def _same(a: Finding, b: Finding, key: str) -> bool:
+    left, right = getattr(a, key), getattr(b, key)
+    return left is None or right is None or left == right

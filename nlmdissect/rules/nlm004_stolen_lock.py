@@ -1,0 +1,66 @@
+"""NLM004 stolen-lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.history import History
+from nlmdissect.history.table import Grant
+from nlmdissect.hosts.visibility import V
+from nlmdissect.rules import words
+
+
+@rule("NLM004", "stolen-lock", Severity.ERROR, source="C-10")
+def stolen_lock(history: History) -> Iterator[Verdict]:
+    """A conflicting lock was granted before or without the reclaim of a held one.
+
+    Why it matters: two owners now believe that they hold the same range, one of them for writing. This is the moment from which
+    on data is corrupted.
+
+    How it is seen: a lock that its client held when the server restarted, was not released by it since, and is not held by the
+    server any more; then a grant of an overlapping range to another owner, at least one of the two exclusive. ``client``
+    is who lost the lock, ``other`` who has it now.
+
+    What it cannot see: an UNLOCK that the capture lost. It follows from whatever kept the lock from being reclaimed, which
+    is another finding that this one points to.
+
+    What to do: stop both applications, check the file, then start them again one after the other. Mend the root cause.
+    """
+    by: dict[tuple[int, int, int], list[Grant]] = {}
+    for fate in history.walked.table.fates:
+        yield Judged(1 if fate.piece.known else 0)
+    for theft in history.walked.table.thefts:
+        by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)
+    for thefts in by.values():
+        yield _finding(history, thefts)
+
+
+def _finding(history: History, thefts: list[Grant]) -> Finding:
+    first = thefts[0]
+    server, client, other = first.file.server, first.owner.client, first.by.client
+    boot = history.boot(first.boot)
+    start = first.piece.granted.time
+    conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
+    doubts = history.visibility.all((client, server), conditions, start, max(t.at.time for t in thefts))
+    doubts += history.visibility.all((server, other), (V.DECODED,), first.asked.time, first.at.time)
+    sure = first.piece.known and boot is not None and client != other
+    taken = words.span_text(first.start, first.end)
+    lost = words.lock_text(history, first.file, first.owner, first.piece)
+    more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
+    grants = [Evidence(t.at, f"{words.kind_of(t.exclusive)} {words.span_text(t.start, t.end)} granted to {words.host(history, t.by.client)}")
+              for t in thefts]  # fmt: skip
+    asked = [Evidence(t.asked, "NLM_LOCK, not a reclaim") for t in thefts]
+    held = [words.granted(history, t.file, t.owner, t.piece) for t in thefts]
+    return Finding(
+        f"{words.host(history, other)} was granted {taken} while {words.host(history, client)} believes that it holds its {lost}{more}",
+        words.evidence(grants[:1], held[:1], asked, grants[1:], held[1:], words.restart(history, boot) if boot else None),
+        consequence="Two owners may write the same bytes." + words.because(doubts),
+        remedy="Stop both applications, check the file, and mend what kept the lock from being reclaimed.",
+        confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,
+        server=server,
+        client=client,
+        other=other,
+        boot=first.boot,
+        locks=tuple(words.lock(history, t.file, t.owner, t.piece) for t in thefts),
+    )

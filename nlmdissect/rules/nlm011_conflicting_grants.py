@@ -1,0 +1,55 @@
+"""NLM011 conflicting-grants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.history import History
+from nlmdissect.history.table import Grant
+from nlmdissect.hosts.visibility import V
+from nlmdissect.rules import words
+
+
+@rule("NLM011", "conflicting-grants", Severity.ERROR, source="C-17")
+def conflicting_grants(history: History) -> Iterator[Verdict]:
+    """Two owners hold overlapping locks, one exclusive, and no restart explains it.
+
+    Why it matters: two applications write the same bytes, each sure to be alone.
+
+    How it is seen: a grant that overlaps a lock which was granted to another owner before, by frames in this capture, and that
+    its owner has not unlocked, with no restart of server or client in between. Compared at the time of the server's answers: an UNLOCK
+    that is under way does not count as held. Owners of one client with one svid are one owner to Linux, FreeBSD and illumos.
+
+    What it cannot see: a release by an administrator or by the server itself, and an UNLOCK that the capture lost: where a loss shows,
+    it is only suspected. The same file under two handles (NFSv2 and v3, two exports) is not recognised as one.
+
+    What to do: in a cluster check that its nodes share their locks, and that no two of them serve one file system; elsewhere it
+    is a server bug worth reporting with these frames.
+    """
+    yield Judged(len(history.walked.table.rows))
+    by: dict[tuple[int, int, int], list[Grant]] = {}
+    for grant in history.walked.table.collisions:
+        by.setdefault((grant.file.server, grant.owner.client, grant.by.client), []).append(grant)
+    for grants in by.values():
+        first = grants[0]
+        server, client, other = first.file.server, first.owner.client, first.by.client
+        end = max(g.at.time for g in grants)
+        doubts = history.visibility.all((client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), first.piece.granted.time, end)
+        doubts += history.visibility.all((other, server), (V.NO_LOSS, V.DECODED), first.asked.time, end)
+        proof = []
+        for g in grants:
+            text = f"{words.kind_of(g.exclusive)} {words.span_text(g.start, g.end)} granted to {words.host(history, g.by.client)}"
+            proof += [Evidence(g.at, text), words.granted(history, g.file, g.owner, g.piece)]
+        yield Finding(
+            f"{words.host(history, server)} granted {words.span_text(first.start, first.end)} to {words.host(history, other)} while "
+            f"{words.host(history, client)} holds its {words.lock_text(history, first.file, first.owner, first.piece)}",
+            words.evidence(proof, [Evidence(g.asked, "NLM_LOCK") for g in grants]),
+            consequence="Two owners may write the same bytes." + words.because(doubts),
+            remedy="Check that the server's nodes share their lock state; report it to the server's vendor with these frames.",
+            confidence=words.confidence(doubts, also=client != other),
+            server=server,
+            client=client,
+            other=other,
+            locks=tuple(words.lock(history, g.file, g.owner, g.piece) for g in grants),
+        )

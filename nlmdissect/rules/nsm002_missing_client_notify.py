@@ -1,0 +1,103 @@
+"""NSM002 missing-client-notify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.history import History
+from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.history.table import Owner
+from nlmdissect.history.walk import Wait
+from nlmdissect.hosts.signs import SECOND
+from nlmdissect.hosts.visibility import V
+from nlmdissect.machines.ranges import Piece
+from nlmdissect.rules import words
+
+PATIENCE = 30 * SECOND  # sm-notify of a host that is up runs within this
+
+
+@rule("NSM002", "missing-client-notify", Severity.ERROR, source="C-02")
+def missing_client_notify(history: History) -> Iterator[Verdict]:
+    """A client restarted and never told the server that holds its locks.
+
+    Why it matters: a server never drops a lock by itself. Until it is told, or restarts, everybody else is refused what the
+    client's former life has locked, the client's own new processes included.
+
+    How it is seen: signs that the client began a new life (its NSM state in LOCK changed, its cookies start again, it mounts again,
+    old connections reset), locks that it held before, and neither SM_NOTIFY nor NLM_FREE_ALL to the server afterwards.
+    An error if somebody was refused or waited because of it; a warning if no harm came of it.
+
+    What it cannot see: a restart that left no packet; a notice that left over a path that was not captured. The client's kernel
+    numbers its lock owners from 0 again, so the first process of the new life may be granted what the old life holds.
+
+    What to do: on the client, `systemctl enable --now rpc-statd-notify` (or start sm-notify at boot) and keep /var/lib/nfs/sm
+    over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock service of the server, which costs
+    every client a recovery.
+    """
+    for row in history.recoveries:
+        if row.role != "server" or not row.left:
+            continue
+        yield Judged()
+        if row.notify is not Notify.MISSING:
+            continue
+        end = history.extent.last if row.boot.until is None else row.boot.until
+        if end - row.boot.not_after.time < PATIENCE:
+            yield NotAssessed(f"the capture ends too soon after the restart of {words.host(history, row.boot.host)}")
+            continue
+        yield _finding(history, row, end)
+
+
+def _finding(history: History, row: Recovery, end: int) -> Finding:
+    boot, client, server = row.boot, row.boot.host, row.peer
+    harmed = _harmed(history, row)
+    start = boot.not_before.time if boot.not_before else boot.not_after.time
+    doubts = history.visibility.all((client, server), (V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.DECODED), start, end)
+    first = row.left[0]
+    more = f" and {len(row.left) - 1} more" if len(row.left) > 1 else ""
+    proof = [words.granted(history, *item) for item in row.left]
+    return Finding(
+        f"{words.host(history, client)} restarted and never told {words.host(history, server)}, "
+        f"which still holds its {words.lock_text(history, *first)}{more}",
+        words.evidence(words.restart(history, boot), proof, harmed),
+        consequence=(f"{len(harmed)} requests were refused or wait because of it." if harmed else "Nobody was refused because of it so far.")
+        + words.because(doubts),
+        remedy="Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service).",
+        severity=Severity.ERROR if harmed else Severity.WARNING,
+        confidence=words.confidence(doubts, also=boot.strength >= 3),
+        server=server,
+        client=client,
+        boot=boot.number,
+        locks=tuple(words.lock(history, *item) for item in row.left),
+    )
+
+
+def _harmed(history: History, row: Recovery) -> list[Evidence]:
+    """Requests that were refused, or wait, over what the former life holds."""
+    found: list[Evidence] = []
+    for file, owner, piece in row.left:
+        for wait in blocked_by(history, file.server, file.fh, owner, piece):
+            if wait.last is not None and wait.last >= row.boot.not_after:
+                found.append(Evidence(wait.last, f"{words.host(history, wait.request.client)} still waits"))
+        for request in history.requests:
+            if (request.server, request.fh) == file and request.op in ("LOCK", "NM_LOCK") and not request.reclaim:
+                if (request.client, request.svid) == (owner.client, owner.svid):
+                    continue
+                overlaps = request.start <= piece.end and piece.start <= request.end and (request.exclusive or piece.exclusive)
+                refused = [a for a in request.answers if a.status == "DENIED" and a.at >= row.boot.not_after]
+                if overlaps and refused:
+                    found.append(Evidence(refused[-1].at, f"{words.host(history, request.client)} svid {request.svid} is refused"))
+    return found
+
+
+def blocked_by(history: History, server: int, fh: int, owner: Owner, piece: Piece) -> list[Wait]:
+    """Waits over a range that conflicts with a piece of another owner."""
+    return [
+        w
+        for w in history.walked.waits
+        if (w.request.server, w.request.fh) == (server, fh)
+        and (w.request.client, w.request.svid) != (owner.client, owner.svid)
+        and w.request.start <= piece.end
+        and piece.start <= w.request.end
+        and (w.request.exclusive or piece.exclusive)
+    ]

@@ -1,0 +1,102 @@
+"""NSM003 unanswered-notify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.history import History
+from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.visibility import V
+from nlmdissect.rules import words
+
+
+@rule("NSM003", "unanswered-notify", Severity.ERROR, source="C-03")
+def unanswered_notify(history: History) -> Iterator[Verdict]:
+    """SM_NOTIFY was sent, and no try was ever answered.
+
+    Why it matters: the receiver does not know of the restart. If it held locks they are lost without a word; if it is a server,
+    it keeps the locks of the restarted client.
+
+    How it is seen: at least two tries to one host (a sender that was answered does not try again) and no answer to any of
+    them, until after the last one. Info if a later try was answered, a warning if the grace period was over by then, or if
+    the receiver held no lock that this capture shows.
+
+    What it cannot see: whether the notice or its answer was lost, and on which side of the capture point. A host that sends
+    nothing at all after the restart may simply be down, and then it has lost nothing.
+
+    What to do: on the receiver, is rpc.statd running (`rpcinfo -p | grep status`), and does its firewall let UDP from the
+    sender in, to port 111 and to statd's port (fix it with `port=` in the [statd] section of /etc/nfs.conf)? Then
+    restart the applications that held locks there.
+    """
+    for row in history.recoveries:
+        if not row.tries:
+            continue
+        yield Judged()
+        if row.notify is Notify.SENT:
+            yield NotAssessed(f"SM_NOTIFY to {words.host(history, row.peer)}: {row.why}")
+        elif row.notify is Notify.UNANSWERED and not _superseded(history, row):
+            yield _finding(history, row)
+        elif row.answered and row.answered[0].at != row.tries[0].at:
+            yield from _late(history, row)
+
+
+def _finding(history: History, row: Recovery) -> Finding:
+    boot, peer, sender = row.boot, row.peer, row.boot.host
+    last = row.tries[-1].at.time
+    conditions = (V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
+    doubts = history.visibility.all((peer, sender), conditions, row.tries[0].at.time, last)
+    alive = any(span.src == peer and span.last > row.tries[0].at.time for span in history.traffic.activity)
+    held = [words.granted(history, f.file, f.owner, f.piece) for f in row.known]
+    held += [words.granted(history, *item) for item in row.left]
+    harmless = not held
+    tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
+    what = f", which held {words.locks_text(history, row.known)}" if row.known else ""
+    return Finding(
+        f"{words.host(history, sender)} sent SM_NOTIFY to {words.host(history, peer)} {len(row.tries)} times and was never answered{what}",
+        words.evidence(tries[:1], tries[1:], held, words.restart(history, boot)),
+        consequence=(
+            f"{words.host(history, peer)} was not told of the restart"
+            + (" and has not reclaimed its locks." if row.known else ".")
+            + ("" if alive else " It sent nothing at all afterwards: it may be down.")
+            + words.because(doubts)
+        ),
+        remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that rpc.statd runs there.",
+        severity=Severity.WARNING if harmless else None,
+        confidence=words.confidence(doubts, also=alive and len(row.tries) > 1),
+        server=sender if row.role == "client" else peer,
+        client=peer if row.role == "client" else sender,
+        boot=boot.number,
+        locks=words.refs(history, row.known),
+    )
+
+
+def _late(history: History, row: Recovery) -> Iterator[Finding]:
+    """A later try was answered."""
+    answer = row.answered[0]
+    assert answer.answered is not None
+    over = row.boot.grace_over
+    late = over is not None and answer.answered >= over and bool(row.known)
+    tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name}, no answer") for t in row.tries if t.answered is None]
+    yield Finding(
+        f"SM_NOTIFY from {words.host(history, row.boot.host)} to {words.host(history, row.peer)} was answered only at try "
+        f"{row.tries.index(answer) + 1}" + (", after the grace period" if late else ""),
+        words.evidence(tries, Evidence(answer.answered, "the answer")),
+        consequence="Reclaims came too late." if late else "None: it was answered in time.",
+        remedy="Look for packet loss between the two, and at the start-up order of rpc.statd on the receiver.",
+        severity=Severity.WARNING if late else Severity.INFO,
+        server=row.boot.host if row.role == "client" else row.peer,
+        client=row.peer if row.role == "client" else row.boot.host,
+        boot=row.boot.number,
+    )
+
+
+def _superseded(history: History, row: Recovery) -> bool:
+    """The host restarted again and reached this peer then: nothing was lost by the first silence."""
+    return any(
+        later.boot.host == row.boot.host
+        and later.peer == row.peer
+        and later.boot.number > row.boot.number
+        and later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD)
+        for later in history.recoveries
+    )

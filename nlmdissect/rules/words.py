@@ -1,0 +1,94 @@
+"""How findings speak: hosts, locks, moments and frames in one voice. No judgement here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nlmdissect.findings import At, Confidence, Evidence, LockRef
+from nlmdissect.history.history import History
+from nlmdissect.history.table import Fate, File, Owner
+from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.visibility import Sight
+from nlmdissect.machines.ranges import END, Piece
+from nlmdissect.rpc.names import handle_text
+
+MANY = 40  # more evidence than this helps nobody; the tables have the rest
+
+
+def host(history: History, endpoint: int | None) -> str:
+    return history.names.label(endpoint)
+
+
+def kind_of(exclusive: bool) -> str:
+    return "write" if exclusive else "read"
+
+
+def span_text(start: int, end: int | None) -> str:
+    return f"{start}-{'EOF' if end is None or end == END else end}"
+
+
+def lock(history: History, file: File, owner: Owner, piece: Piece) -> LockRef:
+    """A piece as a finding names it."""
+    texts = history.texts
+    name = history.names.claimed.get(owner.client) or [""]
+    return LockRef(
+        texts[file.fh], name[0], owner.svid, texts[owner.oh], piece.start, None if piece.end == END else piece.end,
+        piece.exclusive, piece.granted,
+    )  # fmt: skip
+
+
+def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
+    """``write lock 0-99 of svid 0 on fh ..cafe``."""
+    where = handle_text(history.texts[file.fh])
+    return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
+
+
+def locks_text(history: History, fates: Iterable[Fate]) -> str:
+    """One lock in full, or how many there are."""
+    of = list(fates)
+    first = lock_text(history, of[0].file, of[0].owner, of[0].piece)
+    return first if len(of) == 1 else f"{first} and {len(of) - 1} more"
+
+
+def refs(history: History, fates: Iterable[Fate]) -> tuple[LockRef, ...]:
+    return tuple(lock(history, fate.file, fate.owner, fate.piece) for fate in fates)
+
+
+def granted(history: History, file: File, owner: Owner, piece: Piece) -> Evidence:
+    """The frame that proves that a lock was held."""
+    text = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)} granted to {host(history, owner.client)} svid {owner.svid}"
+    return Evidence(piece.granted, text)
+
+
+def restart(history: History, boot: Boot) -> tuple[Evidence, ...]:
+    """The first signs of a restart."""
+    return tuple(Evidence(e.at, f"restart of {host(history, boot.host)}: {e.what}") for e in boot.evidence[:4])
+
+
+def evidence(*parts: Evidence | Iterable[Evidence] | None) -> tuple[Evidence, ...]:
+    """Join evidence, each frame once, in the order given."""
+    found: dict[At, Evidence] = {}
+    for part in parts:
+        for item in [part] if isinstance(part, Evidence) else part or ():
+            if item.at.frame:
+                found.setdefault(item.at, item)
+    return tuple(found.values())[:MANY]
+
+
+def confidence(doubts: Iterable[Sight], also: bool = True) -> Confidence:
+    """Confirmed if no visibility condition fails, and whatever else must be true is."""
+    return Confidence.CONFIRMED if also and not list(doubts) else Confidence.SUSPECTED
+
+
+def because(doubts: Iterable[Sight]) -> str:
+    """What a finding that is only suspected could not be sure of, as a sentence; empty if nothing."""
+    reasons = dict.fromkeys(f"{sight.condition} {sight.why}" for sight in doubts)
+    return f" Not certain: {'; '.join(reasons)}." if reasons else ""
+
+
+def who_restarted(history: History, boot: Boot) -> str:
+    """The host, or only its lockd: not every capture can tell."""
+    name = host(history, boot.host)
+    if boot.lived_on:
+        return f"lockd on {name} restarted"
+    return f"{name} restarted" if boot.told else f"{name}, or its lockd, restarted"
