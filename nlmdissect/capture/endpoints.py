@@ -1,4 +1,7 @@
-"""Addresses as small numbers. An endpoint is a scope and an address: 127.0.0.1 exists on every host, fe80:: on every link."""
+"""Addresses as small numbers.
+
+An endpoint is a scope and an address: 127.0.0.1 exists on every host, fe80:: on every link.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,32 @@
+"""Which wanted calls were seen: a reply is kept when its call was. Exact, where ``Tables.asked`` only guesses."""
+
+from __future__ import annotations
+
+GENERATION = 1 << 18
+"""Calls that are remembered for certain; up to twice as many are."""
+
+
+class Asked:
+    """Calls by flow and xid, in two generations. An answer comes within so many calls, or it is late by hours."""
+
+    def __init__(self) -> None:
+        self.young: dict[int, bool] = {}
+        self.old: dict[int, bool] = {}
+        self.forgotten = 0
+        """Calls without an answer that were let go of."""
+
+    def call(self, flow: int, xid: int) -> None:
+        """A wanted call went along ``flow``."""
+        if len(self.young) >= GENERATION:
+            self.forgotten += sum(not answered for answered in self.old.values())
+            self.old, self.young = self.young, {}
+        self.young.setdefault(flow << 32 | xid, False)
+
+    def reply(self, flow: int, xid: int) -> bool:
+        """Was the call seen to which a reply along ``flow`` belongs?"""
+        key = (flow ^ 1) << 32 | xid
+        for generation in (self.young, self.old):
+            if key in generation:
+                generation[key] = True
+                return True
+        return False

@@ -1,0 +1,156 @@
+"""Where messages arrive from both roads: which are kept, and the columns that they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .asked import Asked
+from .ledger import Ledger
+from .marks import Stamp
+from .messages import Messages
+from .probe import CALL, OTHER, be32, is_reply
+from .tables import NFS_PORT, OTHER_CALLS, WANTED_CALLS, Tables, asked_slot
+
+SWAPPED = 50_000_000
+"""ns within which the same bytes with the same IP identification are a second copy of one frame. No RPC implementation
+retransmits that fast (Linux: not before 100 ms), and copies of mirrors, taps and ``-i any`` lie some microseconds
+apart; a routed hop adds a queue."""
+
+ORPHAN = 4096
+"""Longest reply without a call that is kept. Those of NLM, NSM and portmap are short; a READ reply is not."""
+
+
+@dataclass(slots=True)
+class _Columns:
+    """One list a column of ``Messages``."""
+
+    at: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    length: list[int] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+    time: list[int] = field(default_factory=list)
+    capture: list[int] = field(default_factory=list)
+    frame: list[int] = field(default_factory=list)
+    flow: list[int] = field(default_factory=list)
+    stream: list[int] = field(default_factory=list)
+    duplicate: list[bool] = field(default_factory=list)
+
+
+class Collector:
+    """Takes messages of both roads in the order of their discovery (``marks.Sink``) and sorts them by frame."""
+
+    def __init__(self, tables: Tables, ledger: Ledger) -> None:
+        self.tables = tables
+        self.ledger = ledger
+        self.asked = Asked()
+        self.served: set[tuple[int, int]] = set()
+        """UDP ports that calls went to: (endpoint, port)."""
+        self.recent: dict[tuple[int, int, int, bytes], int] = {}
+        self.arena = bytearray()
+        self.rows = _Columns()
+
+    def wants(self, flow: int, what: int, header: bytes, length: int) -> bool:
+        """See ``marks.Sink``; the slow road asks before it collects a record."""
+        t, number = self.tables, flow >> 1
+        if what == CALL:
+            t.conn_flags[number] |= WANTED_CALLS
+            self._called(flow, header)
+            return True
+        if what == OTHER:
+            t.conn_flags[number] |= OTHER_CALLS
+            self.ledger.count(flow, be32(header, 12), be32(header, 16) if len(header) >= 20 else 0, 1)
+            return False
+        if self.asked.reply(flow, be32(header, 0)):
+            return True
+        if length <= ORPHAN and not t.conn_flags[number] & (NFS_PORT | OTHER_CALLS):
+            return True
+        t.flow_replies[flow] += 1
+        return False
+
+    def message(self, flow: int, what: int, data: bytes, length: int, stamp: Stamp) -> None:
+        """See ``marks.Sink``; a record that was wanted is complete, or as complete as it will be."""
+        if what != CALL:
+            if not self._is_answer(flow, data, length, udp=False):
+                return
+            self.ledger.stream(flow).replies += 1
+        self._keep(flow, data, length, stamp, False)
+
+    def simple(self, flow: int, what: int, data: bytes, length: int, ident: int, flags: int, stamp: Stamp) -> None:
+        """A MESSAGE row of the hot loop. ``flags`` are the connection's, as they were then."""
+        udp = ident != -1
+        if what == CALL:
+            self._called(flow, data)
+            if udp:
+                _, dst, _, dport = self.ledger.ends(flow)
+                self.served.add((dst, dport))
+        else:
+            kept = self.asked.reply(flow, be32(data, 0))
+            if not kept and length <= ORPHAN and not flags & (NFS_PORT | OTHER_CALLS):
+                kept = self._is_answer(flow, data, length, udp)
+            if not kept:
+                self.tables.flow_replies[flow] += 1
+                return
+            self.ledger.stream(flow).replies += 1
+        self._keep(flow, data, length, stamp, udp and self.seen(flow, ident, stamp[1], data))
+
+    def seen(self, flow: int, ident: int, time: int, data: bytes) -> bool:
+        """Is this the second copy of a frame? ``data`` is what must be the same besides the IP identification."""
+        src, dst, sport, dport = self.ledger.ends(flow) if flow >= 0 else (0, 0, 0, 0)
+        key = (src << 32 | dst, sport << 16 | dport, ident, data)
+        before = self.recent.get(key)
+        self.recent[key] = time
+        return before is not None and abs(time - before) <= SWAPPED
+
+    def batch(self, now: int) -> Messages:
+        """The messages since the last batch."""
+        rows, flows = self.rows, np.array(self.rows.flow, np.int64)
+        ends = [self.ledger.ends(flow) for flow in rows.flow]
+        src, dst, sport, dport = np.array(ends, np.int32).reshape(-1, 4).T
+        order = np.argsort(np.array(rows.order, np.int64), kind="stable")
+        tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in flows.tolist()], np.bool_)
+        at, end, length, time, frame = (
+            np.array(column, np.int64)[order] for column in (rows.at, rows.end, rows.length, rows.time, rows.frame)
+        )
+        capture, stream = (np.array(column, np.int32)[order] for column in (rows.capture, rows.stream))
+        found = Messages(
+            bytes(self.arena), at, end, length, time, capture, frame, src[order], dst[order],
+            sport[order], dport[order], tcp[order], stream, np.array(rows.duplicate, np.bool_)[order],
+        )  # fmt: skip
+        self.arena = bytearray()
+        self.rows = _Columns()
+        self.recent = {key: time for key, time in self.recent.items() if now - time <= SWAPPED}
+        return found
+
+    def _called(self, flow: int, data: bytes) -> None:
+        xid = be32(data, 0)
+        self.asked.call(flow, xid)
+        self.tables.asked[asked_slot(flow, xid)] = 1
+        if len(data) >= 20:
+            self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
+
+    def _is_answer(self, flow: int, data: bytes, length: int, udp: bool) -> bool:
+        """Is a reply kept whose call is not certain? Over UDP one end must be a privileged port, or known for RPC."""
+        if len(data) >= 4 and self.asked.reply(flow, be32(data, 0)):
+            return True
+        if not is_reply(data, 0, len(data), length):
+            return False
+        if not udp:
+            return True
+        src, dst, sport, dport = self.ledger.ends(flow)
+        return sport < 1024 or dport < 1024 or (src, sport) in self.served or (dst, dport) in self.served
+
+    def _keep(self, flow: int, data: bytes, length: int, stamp: Stamp, duplicate: bool) -> None:
+        rows = self.rows
+        rows.at.append(len(self.arena))
+        self.arena += data
+        rows.end.append(len(self.arena))
+        rows.length.append(length)
+        rows.order.append(stamp[0])
+        rows.time.append(stamp[1])
+        rows.capture.append(stamp[2])
+        rows.frame.append(stamp[3])
+        rows.flow.append(flow)
+        rows.stream.append(self.ledger.stream_number(flow))
+        rows.duplicate.append(duplicate)
