@@ -1,0 +1,74 @@
+"""What the whole program makes of a story, and of one rule's view of it, in a few words that a test can compare."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.story import Host, capture_of
+
+from nlmdissect.findings import Finding, Outcome, Rule, RuleResult
+from nlmdissect.history.history import History, read_history
+from nlmdissect.rules import run
+
+
+@dataclass(slots=True)
+class Told:
+    """What the program makes of a story. ``findings`` and ``result`` are those of one rule."""
+
+    history: History
+    everything: list[Finding]
+    result: RuleResult
+    hosts: dict[str, Host]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [f for f in self.everything if f.code == self.result.rule.code]
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.result.outcome
+
+    @property
+    def says(self) -> list[str]:
+        """Each finding as ``error confirmed server=server client=client1: 5 4 3 2``: the frames of its evidence in order."""
+        return [_said(f, self.names) for f in self.findings]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The words of the story for the numbers of its hosts."""
+        find = self.history.traffic.endpoints.find
+        known = ((find(a), name) for name, host in self.hosts.items() for a in host.addresses)
+        return {number: name for number, name in known if number is not None}
+
+    def number(self, name: str) -> int:
+        """The number of a host."""
+        found = self.history.traffic.endpoints.find(self.hosts[name].addresses[0])
+        assert found is not None
+        return found
+
+
+def _said(f: Finding, names: dict[int, str]) -> str:
+    who = {"server": f.server, "client": f.client, "other": f.other}
+    roles = [f"{role}={names[host]}" for role, host in who.items() if host is not None]
+    assert f.severity is not None
+    frames = " ".join(str(e.at.frame) for e in f.evidence)
+    return " ".join([f.severity.name.lower(), f.confidence.name.lower(), *roles]) + ": " + frames
+
+
+def told(rule: Rule, text: str, snaplen: int = 65535) -> Told:
+    """Tell a story and ask one rule about it. No other rule may crash on it."""
+    data, hosts = capture_of(text, snaplen)
+    history = history_of(data)
+    findings, results = run(history)
+    assert not [r.error for r in results if r.error]
+    return Told(history, findings, next(r for r in results if r.rule is rule), hosts)
+
+
+def history_of(data: bytes) -> History:
+    """The history of a capture file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "story.pcap"
+        path.write_bytes(data)
+        return read_history([path])
