@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from nlmdissect.capture.block import Defect, Source
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
+from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.walk import Walked, walk
@@ -21,7 +23,7 @@ from nlmdissect.hosts.signs import Sign, signs
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
 from nlmdissect.rpc.pairing import Pairing
-from nlmdissect.rpc.requests import Request, requests
+from nlmdissect.rpc.requests import Op, Request, requests
 
 ARENA = 16 << 20  # bytes of messages that are paired at a time
 
@@ -97,9 +99,29 @@ def build(
     sight = visibility(extent, signals, traffic.streams, calls, who)
     told = notices(calls, texts)
     walked = walk(calls, asked, restarts, stray, who)
-    rows = Recoveries(who, told, kinds, extent.last).read(restarts, walked)
+    freed: dict[tuple[int, int], list[At]] = defaultdict(list)
+    for r in asked:
+        if r.op is Op.FREE_ALL:
+            freed[r.client, r.server].append(r.at)
+    rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     return History(
-        sources, traffic, signals, defects, texts, calls, asked, who, kinds, seen, restarts, stray, extent, sight, told, walked, rows
+        sources,
+        traffic,
+        signals,
+        defects,
+        texts,
+        calls,
+        asked,
+        who,
+        kinds,
+        seen,
+        restarts,
+        stray,
+        extent,
+        sight,
+        told,
+        walked,
+        rows,
     )
 
 

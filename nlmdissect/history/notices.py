@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import SM_NOTIFY
@@ -11,6 +12,7 @@ from nlmdissect.protocols import NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 
 GETPORT, GETVERSADDR = 3, 9
+SMALL_HOLE = 16  # xids; a wider one is another way of counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,35 @@ class Lookup:
     port: int | None
 
 
+class Datagram(NamedTuple):
+    """One SM_NOTIFY or look-up: sm-notify sends both from one port and counts its xids up over all of them."""
+
+    time: int
+    sport: int
+    xid: int
+
+
 @dataclass(slots=True)
 class Notices:
-    """``tries`` and ``lookups`` by (sender, receiver), in time order."""
+    """``tries`` and ``lookups`` by (sender, receiver), ``sent`` by sender, all in time order."""
 
     tries: dict[tuple[int, int], list[Try]] = field(default_factory=lambda: defaultdict(list))
     lookups: dict[tuple[int, int], list[Lookup]] = field(default_factory=lambda: defaultdict(list))
+    sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
+
+    def unseen(self, sender: int, start: int, end: int) -> str:
+        """Why some of what ``sender`` announced from ``start`` to ``end`` (ns) is not in the capture; empty if nothing says so."""
+        of = [d for d in self.sent[sender] if start <= d.time <= end]
+        looked = any(
+            start <= look.at.time <= end for (s, _), looks in self.lookups.items() if s == sender for look in looks
+        )
+        if of and not looked:
+            return "its SM_NOTIFYs are here, the port look-ups before them are not"
+        for sport in {d.sport for d in of}:
+            xids = sorted({d.xid for d in of if d.sport == sport})
+            if 0 < xids[-1] - xids[0] + 1 - len(xids) <= len(xids) + SMALL_HOLE:
+                return "the xids of its sm-notify have a hole: something that it sent is not here"
+        return ""
 
 
 def notices(calls: Calls, texts: Texts) -> Notices:
@@ -53,7 +78,15 @@ def notices(calls: Calls, texts: Texts) -> Notices:
         answered = calls.reply_at(row) if calls.reply_frame[row] else None
         name = texts[int(calls.mon_name[row])].decode("utf-8", "backslashreplace")
         found.tries[pair].append(
-            Try(calls.at(row), *pair, name, int(calls.state[row]), int(calls.dport[row]), answered, bool(calls.rpc_status[row] > 0))
+            Try(
+                calls.at(row),
+                *pair,
+                name,
+                int(calls.state[row]),
+                int(calls.dport[row]),
+                answered,
+                bool(calls.rpc_status[row] > 0),
+            )
         )
     asks = (calls.procedure == GETPORT) | ((calls.version == 4) & (calls.procedure == GETVERSADDR))
     lookup = (calls.program == PORTMAP) & (calls.asked_program == NSM) & asks & (calls.frame != 0)
@@ -61,4 +94,8 @@ def notices(calls: Calls, texts: Texts) -> Notices:
         answered = calls.reply_at(row) if calls.reply_frame[row] else None
         port = int(calls.port[row]) if answered and calls.port[row] != NONE else None
         found.lookups[int(calls.src[row]), int(calls.dst[row])].append(Lookup(calls.at(row), answered, port))
+    for row in ((notify | lookup) & (calls.tcp == 0)).nonzero()[0].tolist():
+        found.sent[int(calls.src[row])].append(
+            Datagram(int(calls.time[row]), int(calls.sport[row]), int(calls.xid[row]))
+        )
     return found

@@ -1,12 +1,12 @@
 """The heart: for every restart and every peer, what should have happened and what did.
 
-A row is one restart and one peer. Role ``client``: the peer is a client of the restarted server; it should be notified, and
-reclaim every piece that it held. Role ``server``: the restarted host was a client of the peer; it should notify the peer, which
-then frees what the old life held. Rules read these rows; they re-derive nothing.
+A row is one restart and one peer. Role ``client``: the peer is a client of the restarted server; it should be
+notified, and reclaim every piece that it held. Role ``server``: the restarted host was a client of the peer; it
+should notify the peer, which then frees what the old life held. Rules read these rows; they re-derive nothing.
 
-*Understood* means: answered, and the notice came from the address that the locks were taken from (a receiver that goes by
-names must know the name as well), or another client of the same restart acted on the same name and sender, or this one did. An
-answer alone proves nothing: statd answers what it ignores.
+*Understood* means: answered, and the notice came from the address that the locks were taken from (a receiver that
+goes by names must know the name as well), or another client of the same restart acted on the same name and sender,
+or this one did. An answer alone proves nothing: statd answers what it ignores.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Notify(StrEnum):
 class Recovery:
     """One restart and one peer.
 
-    ``fates`` are the peer's orphans (role client), ``left`` what the restarted client had left at the peer (role server).
-    ``decided`` is the moment (ns) after which a notice can no longer be called missing too early: the end of the grace period as
-    seen, or of the whole time for which the host tries; None where the capture ends before it.
+    ``fates`` are the peer's orphans (role client), ``left`` what the restarted client had left at the peer (role
+    server). ``decided`` is the moment (ns) after which a notice can no longer be called missing too early: the end
+    of the grace period as seen, or of the whole time for which the host tries; None where the capture ends before
+    it.
     """
 
     boot: Boot
@@ -103,6 +104,7 @@ class Recoveries:
     names: Names
     notices: Notices
     kinds: dict[int, Implementation]
+    freed: dict[tuple[int, int], list[At]]  # (client, server) -> its NLM_FREE_ALLs
     end: int
     rows: list[Recovery] = field(default_factory=list)
 
@@ -116,26 +118,57 @@ class Recoveries:
             told = {receiver for (sender, receiver), tries in self.notices.tries.items()
                     if self.names.notifies_for(sender, boot.host) and any(boot.during(t.at) for t in tries)}  # fmt: skip
             for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
-                self.rows.append(self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates))
+                self.rows.append(
+                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates)
+                )
             for peer in sorted(servers | ((told - clients) & self._servers(boot.host))):
-                self.rows.append(self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], fates))
+                self.rows.append(
+                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], fates)
+                )
         return self.rows
 
     def _clients(self, host: int) -> set[int]:
-        return {h for h, roles in self.names.roles.items() if "client" in roles and "server" in self.names.roles.get(host, ())}
+        return {
+            h
+            for h, roles in self.names.roles.items()
+            if "client" in roles and "server" in self.names.roles.get(host, ())
+        }
 
     def _servers(self, host: int) -> set[int]:
-        return {h for h, roles in self.names.roles.items() if "server" in roles and "client" in self.names.roles.get(host, ())}
+        return {
+            h
+            for h, roles in self.names.roles.items()
+            if "server" in roles and "client" in self.names.roles.get(host, ())
+        }
 
     def _row(
-        self, boot: Boot, peer: int, role: str, fates: list[Fate], left: list[tuple[File, Owner, Piece]], all_fates: list[Fate]
+        self,
+        boot: Boot,
+        peer: int,
+        role: str,
+        fates: list[Fate],
+        left: list[tuple[File, Owner, Piece]],
+        all_fates: list[Fate],
     ) -> Recovery:
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
         acted = any(fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED, Outcome.UNANSWERED) for fate in fates)
         reacted = {fate.owner.client for fate in all_fates if fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED)}
         notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reacted - {peer})
-        return Recovery(boot, peer, role, notify, tuple(tries), tuple(lookups), tuple(fates), tuple(left), self._decided(boot, role), why)
+        if role == "server" and any(boot.during(at) for at in self.freed.get((boot.host, peer), ())):
+            notify, why = Notify.UNDERSTOOD, "NLM_FREE_ALL, which needs no monitor"
+        return Recovery(
+            boot,
+            peer,
+            role,
+            notify,
+            tuple(tries),
+            tuple(lookups),
+            tuple(fates),
+            tuple(left),
+            self._decided(boot, role),
+            why,
+        )
 
     def _between(self, of: dict[tuple[int, int], list[Sent]], boot: Boot, peer: int) -> list[Sent]:
         found = [
@@ -153,7 +186,11 @@ class Recoveries:
         if not tries:
             if acted:
                 return Notify.UNKNOWN, "the client acted as if it was told, but no SM_NOTIFY to it is in the capture"
-            return (Notify.MISSING, "no SM_NOTIFY to it is in the capture") if held else (Notify.NOT_EXPECTED, "it held nothing")
+            return (
+                (Notify.MISSING, "no SM_NOTIFY to it is in the capture")
+                if held
+                else (Notify.NOT_EXPECTED, "it held nothing")
+            )
         answered = [t for t in tries if t.answered is not None and not t.refused]
         if acted:
             return Notify.UNDERSTOOD, "it reclaimed"
@@ -183,7 +220,11 @@ class Recoveries:
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""
         earlier = [
-            o.name for (sender, _), tries in self.notices.tries.items() if sender == boot.host for o in tries if o.at < boot.not_after
+            o.name
+            for (sender, _), tries in self.notices.tries.items()
+            if sender == boot.host
+            for o in tries
+            if o.at < boot.not_after
         ]
         return not earlier or any(same_host(t.name, name) for name in earlier)
 
@@ -194,8 +235,3 @@ class Recoveries:
         if role == "client" and boot.grace_over is not None and boot.grace_over.time <= end:
             return boot.grace_over.time
         return window if window <= end else None
-
-
-def first_grants(fates: tuple[Fate, ...]) -> list[At]:
-    """The frames that prove that the orphans were held, each once."""
-    return sorted({fate.piece.granted for fate in fates})

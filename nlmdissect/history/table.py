@@ -1,12 +1,13 @@
 """The lock table of every server, as an outside observer keeps it: pieces, their two truths, and what became of them.
 
-Theory of operation. The table is changed by events only; each change is a step of the hold machine for the pieces that the
-event touches, after ``ranges.cut`` has split them at its bounds. When a server restarts, every piece that it held becomes an
-*orphan* of that restart. An orphan's *fate* is written down once, at the moment that decides it; orphans that nothing decided
-are collected at the end. A later theft is written down beside the fate: it is the harm, the fate is how it came to it.
+Theory of operation. The table is changed by events only; each change is a step of the hold machine for the pieces
+that the event touches, after ``ranges.cut`` has split them at its bounds. When a server restarts, every piece that
+it held becomes an *orphan* of that restart. An orphan's *fate* is written down once, at the moment that decides it;
+orphans that nothing decided are collected at the end. A later theft is written down beside the fate: it is the
+harm, the fate is how it came to it.
 
-Owners are (client endpoint, oh, svid). Linux, FreeBSD and illumos servers do not look at oh: two owners of one client with
-one svid are never in conflict here.
+Owners are (client endpoint, oh, svid). Linux, FreeBSD and illumos servers do not look at oh: two owners of one
+client with one svid are never in conflict here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
-from itertools import chain, count
+from itertools import chain
 from typing import NamedTuple
 
 from nlmdissect.findings import At
@@ -52,7 +53,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one orphan, or of a part of it. ``at`` decided it; ``reclaim`` is the reclaim call, if there was one."""
+    """What became of one orphan, or of a part of it. ``at`` decided it; ``reclaim`` is the reclaim call, if there
+    was one.
+    """
 
     boot: int
     file: File
@@ -107,7 +110,9 @@ class LockTable:
     collisions: list[Grant] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    _orphans: Iterator[int] = field(default_factory=count)
+    orphans: list[Piece] = field(
+        default_factory=list
+    )  # each as it was when it became one; fates may be about parts of it
 
     def owners(self, file: File) -> dict[Owner, list[Piece]]:
         """Who has pieces of a file; empty if nobody has."""
@@ -151,7 +156,18 @@ class LockTable:
             self._step(new, event, at)
         self.pieces[file][owner] = put(outside, new)
 
-    def refuse_reclaim(self, file: File, owner: Owner, start: int, end: int, exclusive: bool, status: str, at: At, call: At, boot: Boot | None) -> list[Piece]:  # noqa: E501
+    def refuse_reclaim(
+        self,
+        file: File,
+        owner: Owner,
+        start: int,
+        end: int,
+        exclusive: bool,
+        status: str,
+        at: At,
+        call: At,
+        boot: Boot | None,
+    ) -> list[Piece]:
         """A reclaim was refused. Returns the pieces that it named, as they were before."""
         inside, outside = cut(self.owners(file).get(owner, []), start, end)
         before = [replace(piece) for piece in inside]
@@ -159,6 +175,7 @@ class LockTable:
             for low, high in holes(inside, start, end):
                 piece = self._open(file, owner, low, high, exclusive, call, call)
                 piece.known, piece.boot = False, boot.number
+                self._orphaned(piece)
                 inside.append(piece)
         for piece in inside:
             was = piece.state
@@ -178,22 +195,30 @@ class LockTable:
         self._set(file, owner, inside, outside)
 
     def unlock(self, file: File, owner: Owner, start: int, end: int, event: E, at: At, too_late: bool) -> None:
-        """An UNLOCK was sent or answered. ``too_late``: after the grace period, when what was never reclaimed is lost."""
+        """An UNLOCK was sent or answered. ``too_late``: after the grace period, when what was never reclaimed is
+        lost.
+        """
         inside, outside = cut(self.owners(file).get(owner, []), start, end)
         for piece in inside:
             before = piece.state
             self._step(piece, event, at)
             if piece.state is H.RELEASED and before in (H.ORPHANED, H.RECLAIMING):
-                self._fate(file, owner, piece, Outcome.MISSING if too_late else Outcome.RELEASED, at)
+                late = Outcome.MISSING if before is H.ORPHANED else Outcome.UNANSWERED
+                self._fate(file, owner, piece, late if too_late else Outcome.RELEASED, at)
             if piece.state is H.RELEASED:
                 self._close(piece, at, "unlocked")
         self._set(file, owner, inside, outside)
 
-    def refuse_callback(self, file: File, owner: Owner, start: int, end: int, at: At) -> None:
-        """The waiter would not have what the server handed it."""
+    def answer_callback(self, file: File, owner: Owner, start: int, end: int, event: E, at: At) -> None:
+        """The waiter accepted or refused what the server handed it. An answer may come after the UNLOCK: it gives
+        nothing back.
+        """
         inside, outside = cut(self.owners(file).get(owner, []), start, end)
         for piece in inside:
-            self._step(piece, E.CALLBACK_REFUSED, at)
+            if piece.state is H.HANDED:
+                self._step(piece, event, at)
+                if piece.state is H.RELEASED:
+                    self._close(piece, at, "callback refused")
         self._set(file, owner, inside, outside)
 
     def held_by(self, client: int) -> list[tuple[File, Owner, Piece]]:
@@ -220,7 +245,8 @@ class LockTable:
                 self._fate(file, owner, piece, Outcome.SUPERSEDED, at)
             self._step(piece, E.SERVER_RESTARTED, at)
             if piece.state is H.ORPHANED:
-                piece.boot, piece.orphan, piece.reclaim = boot.number, next(self._orphans), None
+                piece.boot, piece.reclaim = boot.number, None
+                self._orphaned(piece)
             elif piece.state is H.RELEASED:
                 self._close(piece, at, "server restarted")
                 self._set(file, owner, [], [p for p in self.pieces[file][owner] if p is not piece])
@@ -239,7 +265,8 @@ class LockTable:
     ) -> None:  # fmt: skip
         for low, high in holes(inside, start, end):
             piece = self._open(file, owner, low, high, exclusive, at, asked)
-            piece.known, piece.boot, piece.orphan = False, boot.number if boot else None, next(self._orphans)
+            piece.known, piece.boot = False, boot.number if boot else None
+            self._orphaned(piece)
             inside.append(piece)
         for piece in inside:
             before = piece.state
@@ -280,10 +307,21 @@ class LockTable:
             self._set(file, other, inside, outside)
 
     def _fate(
-        self, file: File, owner: Owner, piece: Piece, outcome: Outcome, at: At | None, status: str = "", by: Owner | None = None
+        self,
+        file: File,
+        owner: Owner,
+        piece: Piece,
+        outcome: Outcome,
+        at: At | None,
+        status: str = "",
+        by: Owner | None = None,
     ) -> None:
         if piece.boot is not None:
             self.fates.append(Fate(piece.boot, file, owner, replace(piece), outcome, at, status, by))
+
+    def _orphaned(self, piece: Piece) -> None:
+        piece.orphan = len(self.orphans)
+        self.orphans.append(replace(piece))
 
     def _step(self, piece: Piece, event: E, at: At) -> None:
         piece.state, step = HOLD.step(at, piece.hold, piece.state, event)

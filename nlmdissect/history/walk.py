@@ -1,7 +1,7 @@
 """Events through machines, in the order of the recording.
 
-Restarts are found in retrospect, so the order is: all calls, then boots, then this walk. A restart stands just before the first
-sign of the new life; what the machines hear of it is an event like any other.
+Restarts are found in retrospect, so the order is: all calls, then boots, then this walk. A restart stands just
+before the first sign of the new life; what the machines hear of it is an event like any other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from nlmdissect.rpc.requests import BLOCKED, Answer, Op, Request
 
 @dataclass(slots=True)
 class Wait:
-    """A request that was answered BLOCKED. ``how`` it ended: granted, called back, cancelled, refused, restarted; "" still waits."""
+    """A request that was answered BLOCKED. ``how`` it ended: granted, called back, cancelled, refused, restarted;
+    "" still waits.
+    """
 
     request: Request
     since: At
@@ -40,7 +42,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """A reclaim and its last answer. ``boot`` is the server's restart that it came after, ``pieces`` what it named, as it was."""
+    """A reclaim and its last answer. ``boot`` is the server's restart that it came after, ``pieces`` what it named,
+    as it was.
+    """
 
     request: Request
     answer: Answer | None
@@ -67,7 +71,9 @@ class Walked:
     waits: list[Wait] = field(default_factory=list)
     reclaims: list[Reclaim] = field(default_factory=list)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
-    left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)  # boot -> locks of the restarted client
+    left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(
+        default_factory=dict
+    )  # boot -> locks of the restarted client
     steps: list[Step] = field(default_factory=list)
 
 
@@ -76,7 +82,9 @@ class _Event(NamedTuple):
     run: Callable[[], None]
 
 
-def walk(calls: Calls, requests: list[Request], boots: list[Boot], stray: list[Sign], names: Names, until: int | None = None) -> Walked:
+def walk(
+    calls: Calls, requests: list[Request], boots: list[Boot], stray: list[Sign], names: Names, until: int | None = None
+) -> Walked:
     """Run every event up to ``until`` (ns; None: to the end) through the machines."""
     walker = _Walker(boots, names)
     agenda: list[_Event] = []
@@ -134,7 +142,7 @@ class _Walker:
                 self._end_wait(r, at, "cancelled")
             case hold.E.RECLAIM:
                 self.table.ask_reclaim(file, owner, r.start, r.end, at)
-            case hold.E.CALLBACK:
+            case hold.E.CALLBACK if first:
                 self._called_back(r, at)
             case hold.E.FREED if first:
                 self.table.client_event(r.server, r.client, hold.E.FREED, at)
@@ -151,24 +159,33 @@ class _Walker:
         asked = _asked(r, answer)
         match events.of_answer(r, answer.status):
             case hold.E.RECLAIM_REFUSED:
-                before = self.table.refuse_reclaim(file, owner, r.start, r.end, r.exclusive, answer.status, answer.at, asked, boot)
+                before = self.table.refuse_reclaim(
+                    file, owner, r.start, r.end, r.exclusive, answer.status, answer.at, asked, boot
+                )
                 self.done.reclaims.append(self._reclaim(r, answer, tuple(before)))
             case (hold.E.GRANTED | hold.E.RECLAIM_GRANTED) as event if r.op is not Op.GRANTED:
                 if event is hold.E.RECLAIM_GRANTED:
                     self.done.reclaims.append(self._reclaim(r, answer, ()))
                 self.table.grant(
-                    file, owner, r.start, r.end, r.exclusive, event, answer.at, asked, boot, monitored=r.op is not Op.NM_LOCK
+                    file,
+                    owner,
+                    r.start,
+                    r.end,
+                    r.exclusive,
+                    event,
+                    answer.at,
+                    asked,
+                    boot,
+                    monitored=r.op is not Op.NM_LOCK,
                 )
                 self._end_wait(r, answer.at, "granted")
                 if r.op is not Op.NM_LOCK:
                     self._monitor(r.server, r.client, monitor.E.LOCKED, answer.at)
                     self._monitor(r.client, r.server, monitor.E.LOCKED, answer.at)
-            case hold.E.GRANTED:
-                owner = self._waiter(r)[1]
-                self.table.grant(file, owner, r.start, r.end, r.exclusive, hold.E.GRANTED, answer.at, asked, boot)
-                self._end_wait(r, answer.at, "called back")
-            case hold.E.CALLBACK_REFUSED:
-                self.table.refuse_callback(file, self._waiter(r)[1], r.start, r.end, answer.at)
+            case (hold.E.GRANTED | hold.E.CALLBACK_REFUSED) as event:
+                self.table.answer_callback(file, self._waiter(r)[1], r.start, r.end, event, answer.at)
+                if event is hold.E.GRANTED:
+                    self._end_wait(r, answer.at, "called back")
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
                 self.table.unlock(file, owner, r.start, r.end, event, answer.at, self._too_late(r.server, answer.at))
             case _:
@@ -280,5 +297,3 @@ def _in_grace(boot: Boot | None, at: At) -> bool | None:
     if boot.grace_over is not None and at.time >= boot.grace_over.time:
         return False
     return None
-
-

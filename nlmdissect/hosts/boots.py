@@ -1,14 +1,14 @@
 """Restarts: what the signs of a host add up to.
 
-Theory of operation. A host's signs are read in time order. Those that can tell of a restart are held until different kinds of
-them together are strong enough (``ENOUGH``), or until an ordinary answer shows that nothing had happened. A restart lies
-between the last thing that the old life did and the first sign of the new one. Later signs are the same restart as long as
-they can be: another old connection reset, another retry of SM_NOTIFY with the same state, more refusals in the same grace
-period. They are a new one when a grace period follows an ordinary answer, when SM_NOTIFY brings another state, or when a
-connection that began after the restart is reset.
+Theory of operation. A host's signs are read in time order. Those that can tell of a restart are held until
+different kinds of them together are strong enough (``ENOUGH``), or until an ordinary answer shows that nothing had
+happened. A restart lies between the last thing that the old life did and the first sign of the new one. Later signs
+are the same restart as long as they can be: another old connection reset, another retry of SM_NOTIFY with the same
+state, more refusals in the same grace period. They are a new one when a grace period follows an ordinary answer,
+when SM_NOTIFY brings another state, or when a connection that began after the restart is reset.
 
-An SM_NOTIFY is refuted as a sign of a restart where a TCP connection of its sender goes on from before it to after it: a host
-that lost its memory cannot do that. What such a notice means is a rule's business; it makes no boot.
+An SM_NOTIFY is refuted as a sign of a restart where a TCP connection of its sender goes on from before it to after
+it: a host that lost its memory cannot do that. What such a notice means is a rule's business; it makes no boot.
 
 Reads calls and signals, never machines.
 """
@@ -28,6 +28,7 @@ NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s 
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
+HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
 EVIDENCE = 12
 
 
@@ -35,11 +36,12 @@ EVIDENCE = 12
 class Boot:
     """One restart of one host, or of its lockd.
 
-    ``not_before`` is the last sign of the old life (None: before the capture), ``not_after`` the first of the new one;
-    ``strength`` adds up the different kinds of signs. ``told`` is the first SM_NOTIFY of this life.
-    ``in_grace`` is the last refusal that shows the grace period (a lower bound of its end), ``grace_over`` the first answer
-    that shows its end (an upper bound); ``hosts/grace.py`` finds both. ``lived_on`` is a connection of the host that went on
-    across the restart, as a sentence: then only lockd or nfsd restarted.
+    ``not_before`` is the last sign of the old life (None: before the capture), ``not_after`` the first of the new
+    one; ``strength`` adds up the different kinds of signs. ``kinds`` are those of this life, the later
+    ones included; ``told`` is its first SM_NOTIFY.
+    ``in_grace`` is the last refusal that shows the grace period (a lower bound of its end), ``grace_over`` the
+    first answer that shows its end (an upper bound); ``hosts/grace.py`` finds both. ``lived_on`` says, as a
+    sentence, why only lockd or nfsd seems to have restarted; ``unbroken`` that a connection of the host proves it.
     """
 
     number: int
@@ -48,13 +50,20 @@ class Boot:
     not_after: At
     evidence: list[Evidence]
     strength: int
+    kinds: set[What] = field(default_factory=set)
     told: At | None = None
     state_before: int | None = None
     state_after: int | None = None
     in_grace: At | None = None
     grace_over: At | None = None
     lived_on: str = ""
+    unbroken: bool = False
     until: int | None = None  # ns: when the next life of this host began
+
+    @property
+    def proven(self) -> bool:
+        """Whether anything but the host's own word says so: an SM_NOTIFY can be sent without a restart."""
+        return bool(self.kinds - HEARSAY)
 
     def during(self, at: At) -> bool:
         """Whether a moment lies in this life."""
@@ -112,6 +121,8 @@ class _Reader:
             self._notify(sign)
         elif not self._same_life(sign):
             self._hold(sign)
+        elif life.boot is not None:
+            life.boot.kinds.add(sign.what)
 
     def _same_life(self, sign: Sign) -> bool:
         """Whether the last restart explains this sign already."""
@@ -168,7 +179,8 @@ class _Reader:
 
     def _begin(self, signs: list[Sign]) -> None:
         """A new life begins, with the first of these signs."""
-        first, before = signs[0].at, self.life
+        # an orderly close is the last thing of the old life, not the first of the new one
+        first, before = next((s.at for s in signs if s.what is not What.CLOSED), signs[-1].at), self.life
         states = [s.value for s in signs if s.what in (What.NOTIFY, What.STATE)]
         kinds = {(s.what, s.key): STRENGTH[s.what] for s in signs}
         boot = Boot(
@@ -178,13 +190,17 @@ class _Reader:
             not_after=first,
             evidence=[Evidence(s.at, s.text) for s in signs[:EVIDENCE]],
             strength=sum(kinds.values()),
+            kinds={s.what for s in signs},
             told=next((s.at for s in signs if s.what is What.NOTIFY), None),
             state_before=before.state,
             state_after=states[-1] if states else None,
         )
         stream = lived_on(self.streams, boot.not_before.time if boot.not_before else first.time, first.time)
         if stream is not None:
-            boot.lived_on = f"TCP from port {stream.sport} to port {stream.dport} goes on from before the restart to after it"
+            boot.lived_on = (
+                f"TCP from port {stream.sport} to port {stream.dport} goes on from before the restart to after it"
+            )
+            boot.unbroken = True
         elif any(s.what is What.CLOSED for s in signs) and self._back_soon(signs):
             boot.lived_on = "the connections were closed in order, and new ones were taken within seconds"
         if self.found:
@@ -193,13 +209,16 @@ class _Reader:
         self.life = _Life(boot, ordinary=before.since, state=boot.state_after)
 
     def _back_soon(self, signs: list[Sign]) -> bool:
-        """Whether the host took new connections within seconds of the orderly close: too soon for an operating system."""
+        """Whether the host took new connections within seconds of the orderly close: too soon for an operating
+        system.
+        """
         closed = next(s.at.time for s in signs if s.what is What.CLOSED)
         return any(closed < s.first_time < closed + LOCKD_ONLY and s.packets > 1 for s in self.streams)
 
     def _last_of_old_life(self, first: At) -> At | None:
-        """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a connection that
-        it had then."""
+        """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a
+        connection that it had then.
+        """
         ordinary = self.life.ordinary
         if ordinary is None:
             old = [s for s in self.streams if s.last_time < first.time and s.ended]
@@ -229,4 +248,3 @@ def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
     own = [boot for boot in found if boot.host == host]
     index = bisect_left([boot.not_after.time for boot in own], time + 1)
     return own[index - 1] if index else None
-

@@ -1,9 +1,10 @@
 """What decides that a grace period is over.
 
-Status 4 (DENIED_GRACE_PERIOD) has two opposite meanings. To a request that is no reclaim it says: the server is in its grace
-period. To a reclaim, Linux and Ganesha say with it: it is over. So the end lies between the last answer of the first kind and
-the first that shows normal service: a new LOCK or TEST that was decided (GRANTED, DENIED or BLOCKED), or status 4 to a reclaim.
-Other statuses prove nothing: servers check for stale handles, ranges and monitoring before they check for the grace period.
+Status 4 (DENIED_GRACE_PERIOD) has two opposite meanings. To a request that is no reclaim it says: the server is in
+its grace period. To a reclaim, Linux and Ganesha say with it: it is over. So the end lies between the last answer
+of the first kind and the first that shows normal service: a new LOCK or TEST that was decided (GRANTED, DENIED or
+BLOCKED), or status 4 to a reclaim. Other statuses prove nothing: servers check for stale handles, ranges and
+monitoring before they check for the grace period.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which names an endpoint claimed, and what a reader calls it.
 
-Machines are keyed by endpoint: a scope and an address (127.0.0.1 exists on every host). Names are attributes, never keys: clones
-share them, and short and full names mean one host. They answer one question: who may notify for whom.
+Machines are keyed by endpoint: a scope and an address (127.0.0.1 exists on every host). Names are attributes, never
+keys: clones share them, and short and full names mean one host. They answer one question: who may notify for whom.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ SM_NOTIFY = 6
 
 @dataclass(slots=True)
 class Names:
-    """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance; ``roles`` what it was seen to do."""
+    """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance; ``roles`` what it was
+    seen to do.
+    """
 
     endpoints: Endpoints
     claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -37,11 +39,15 @@ class Names:
         return f"{names[0]} ({self.address(endpoint)})" if names else self.address(endpoint)
 
     def known_as(self, endpoint: int, name: str) -> bool:
-        """Whether an endpoint used ``name`` for itself, as NSM compares names: without case, full or cut at the first dot."""
+        """Whether an endpoint used ``name`` for itself, as NSM compares names: without case, full or cut at the
+        first dot.
+        """
         return any(same_host(name, other) for other in self.claimed.get(endpoint, ()))
 
     def notifies_for(self, sender: int, host: int) -> bool:
-        """Whether an SM_NOTIFY from ``sender`` can be about ``host``: itself, or an endpoint that claims one of its names."""
+        """Whether an SM_NOTIFY from ``sender`` can be about ``host``: itself, or an endpoint that claims one of its
+        names.
+        """
         return sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ()))
 
 
@@ -54,8 +60,8 @@ def same_host(a: str, b: str) -> bool:
 def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Request]) -> Names:
     """Collect names from caller_name, AUTH_SYS machinename and the mon_name of SM_NOTIFY.
 
-    A GRANTED callback carries the server's own name on Linux and the client's on FreeBSD, illumos, macOS and Ganesha, so
-    it names nobody whose name the client has claimed.
+    A GRANTED callback carries the server's own name on Linux and the client's on FreeBSD, illumos, macOS and
+    Ganesha, so it names nobody whose name the client has claimed.
     """
     found = Names(endpoints)
     for request in requests:
@@ -66,7 +72,9 @@ def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Reque
     for request in requests:
         if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
             _claim(found, request.server, texts[request.caller_name])
-    for row in ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist():
+    for row in (
+        ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
+    ):
         _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])])
     for row in ((calls.program == NLM) & (calls.machinename != NONE)).nonzero()[0].tolist():
         _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])

@@ -1,7 +1,7 @@
 """Signs of restarts: every single thing in a capture that can tell that a host, or its lockd, began a new life.
 
-No sign is proof alone. Each has a strength (3 nearly proof, 2 strong, 1 weak) and a kind; ``boots.py`` adds up different kinds.
-They are read from calls and signals, never from lock state.
+No sign is proof alone. Each has a strength (3 nearly proof, 2 strong, 1 weak) and a kind; ``boots.py`` adds up
+different kinds. They are read from calls and signals, never from lock state.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ STRENGTH = {
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """``host`` is the endpoint that it is about; ``value`` an NSM state or a port; ``key`` tells signs of one kind apart."""
+    """``host`` is the endpoint that it is about; ``value`` an NSM state or a port; ``key`` tells signs of one kind
+    apart.
+    """
 
     at: At
     host: int
@@ -62,7 +64,9 @@ class Sign:
     began: int = 0  # RESET, CLOSED: when the connection began (ns)
 
 
-def signs(calls: Calls, texts: Texts, requests: list[Request], signals: list[Signal], streams: list[Stream]) -> list[Sign]:
+def signs(
+    calls: Calls, texts: Texts, requests: list[Request], signals: list[Signal], streams: list[Stream]
+) -> list[Sign]:
     """All signs of all hosts, in time order."""
     found: list[Sign] = []
     found += _answers(requests)
@@ -83,7 +87,9 @@ def _answers(requests: list[Request]) -> Iterator[Sign]:
                 if a.status == GRANTED:
                     yield Sign(a.at, r.server, What.RECLAIMED, f"{name} reclaim answered GRANTED")
                 elif a.status == GRACE:
-                    yield Sign(a.at, r.server, What.TOO_LATE, f"{name} reclaim answered {GRACE}: not in the grace period")
+                    yield Sign(
+                        a.at, r.server, What.TOO_LATE, f"{name} reclaim answered {GRACE}: not in the grace period"
+                    )
             elif a.status == GRACE:
                 yield Sign(a.at, r.server, What.GRACE, f"{name} answered {GRACE}")
             elif (r.op in (Op.LOCK, Op.TEST) and a.status in (GRANTED, "DENIED", BLOCKED)) or (
@@ -114,7 +120,9 @@ def _ports(calls: Calls) -> Iterator[Sign]:
         known[key] = port
         if before not in (None, port):
             daemon = "lockd" if program == NLM else "statd"
-            yield Sign(calls.reply_at(row), key[0], What.PORT, f"{daemon} is at port {port}, it was at {before}", port, program)
+            yield Sign(
+                calls.reply_at(row), key[0], What.PORT, f"{daemon} is at port {port}, it was at {before}", port, program
+            )
 
 
 def _clients(calls: Calls, texts: Texts, requests: list[Request]) -> Iterator[Sign]:
@@ -137,7 +145,9 @@ def _clients(calls: Calls, texts: Texts, requests: list[Request]) -> Iterator[Si
             used = cookies.get((r.client, r.cookie))
             cookies[r.client, r.cookie] = r.at.time
             if used is not None and r.at.time - used > 5 * SECOND:
-                yield Sign(r.at, r.client, What.COOKIE, f"cookie {cookie.hex()} again: the kernel counts from the beginning")
+                yield Sign(
+                    r.at, r.client, What.COOKIE, f"cookie {cookie.hex()} again: the kernel counts from the beginning"
+                )
     mounted: set[int] = set()
     for row in ((calls.program == MOUNT) & (calls.procedure == MNT) & (calls.frame != 0)).nonzero()[0].tolist():
         host = int(calls.src[row])
@@ -166,5 +176,5 @@ def _connections(signals: list[Signal], streams: list[Stream]) -> Iterator[Sign]
         if signal.kind is Kind.RST:
             text = f"RST from {where} to data on an old connection"
             yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=stream.first_time)
-        elif NLM in programs and stream.ended != "fin":
+        elif NLM in programs and (stream.ended_by, stream.ended_time) == (signal.src, signal.at.time):
             yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=stream.first_time)

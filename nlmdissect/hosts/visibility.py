@@ -1,22 +1,25 @@
 """What the capture was able to see: the conditions without which nothing may be called missing.
 
-An absence is a finding only if the packet would have been in the capture. Each condition is asked for a pair of hosts and a
-span of time, and answered with a reason that a person can check in Wireshark.
+An absence is a finding only if the packet would have been in the capture. Each condition is asked for a pair of
+hosts and a span of time, and answered with a reason that a person can check in Wireshark.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nlmdissect.capture.messages import Kind, Signal, Stream
+from nlmdissect.findings import At
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
-from nlmdissect.rpc.calls import Calls
+from nlmdissect.rpc.calls import NONE, Calls
 
 AROUND = 2 * SECOND  # a loss this near to a span of time counts as in it
+SMALL_HOLE = 16  # xids; a wider one is another way of counting
 
 
 class V(StrEnum):
@@ -114,18 +117,28 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
     losses: dict[frozenset[int], list[tuple[int, int, int, str]]] = defaultdict(list)
     for signal in signals:
         if signal.kind in (Kind.GAP, Kind.UNSEEN_ACK):
-            what = "bytes of a TCP connection are missing" if signal.kind is Kind.GAP else "bytes were acknowledged that are not here"
+            what = (
+                "bytes of a TCP connection are missing"
+                if signal.kind is Kind.GAP
+                else "bytes were acknowledged that are not here"
+            )
             losses[frozenset((signal.src, signal.dst))].append((*signal.at, f"frame {signal.at.frame}: {what}"))
     for row in (calls.frame == 0).nonzero()[0].tolist():
         at = calls.reply_at(row)
         pair = frozenset((int(calls.src[row]), int(calls.dst[row])))
         losses[pair].append((*at, f"frame {at.frame}: an answer whose call is not in the capture"))
+    for src, dst, at in _missing_calls(calls):
+        losses[frozenset((src, dst))].append(
+            (*at, f"frame {at.frame}: calls before it are missing, the xids have a hole")
+        )
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
     for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():
         at = calls.at(row)
         why = "is encrypted" if calls.encrypted[row] else "is cut or malformed"
-        cut[frozenset((int(calls.src[row]), int(calls.dst[row])))].append((at.time, f"frame {at.frame}: the body {why}"))
+        cut[frozenset((int(calls.src[row]), int(calls.dst[row])))].append(
+            (at.time, f"frame {at.frame}: the body {why}")
+        )
     announces = (calls.program == NSM) | ((calls.program == PORTMAP) & (calls.asked_program == NSM))
     return Visibility(
         extent=extent,
@@ -136,3 +149,19 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         cut=cut,
         names=names,
     )
+
+
+def _missing_calls(calls: Calls) -> Iterator[tuple[int, int, At]]:
+    """NLM calls over UDP before which others are missing: a Linux kernel's xids count up, in little-endian order.
+
+    A call that is lost together with its answer leaves no other trace. (TCP shows its gaps itself.)
+    """
+    last: dict[tuple[int, int, int], int] = {}
+    for row in (
+        ((calls.program == NLM) & (calls.tcp == 0) & (calls.frame != 0) & (calls.repeats == NONE)).nonzero()[0].tolist()
+    ):
+        flow = int(calls.src[row]), int(calls.sport[row]), int(calls.dst[row])
+        xid = int.from_bytes(int(calls.xid[row]).to_bytes(4, "big"), "little")
+        if flow in last and 1 < (xid - last[flow]) % 2**32 <= SMALL_HOLE:
+            yield flow[0], flow[2], calls.at(row)
+        last[flow] = xid

@@ -1,7 +1,7 @@
 """From messages to events: the only judgement between the wire and the machines. Pure functions, one fact each.
 
-``reclaim`` and the status decide together: DENIED_GRACE_PERIOD to a reclaim refuses it for good (Linux clients do not ask again),
-to any other request it only puts it off.
+``reclaim`` and the status decide together: DENIED_GRACE_PERIOD to a reclaim refuses it for good (Linux clients do
+not ask again), to any other request it only puts it off.
 """
 
 from __future__ import annotations
@@ -50,5 +50,3 @@ def of_request(status: str) -> request.E:
             return request.E.GRACE
         case _:
             return request.E.REFUSED
-
-

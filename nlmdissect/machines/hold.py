@@ -1,11 +1,12 @@
 """The life of a hold: one piece of one file, held by one owner, seen from outside.
 
-Theory of operation. A hold has two truths: what the server has in its lock table, and what the client's kernel believes.
-They are equal while all goes well, and they part whenever something goes wrong: that parting is what this package is about.
-Each state stands for one pair of truths (``TRUTHS``). A restart of the server empties its table at once, but the client
-learns of it only by SM_NOTIFY; a restart of the client ends its belief, but the server learns of it only by SM_NOTIFY or
-FREE_ALL. A lock is *lost* when the client believes and the server does not hold, and *stolen* when then another owner is
-granted it. The application is never told (Linux lockd only logs a failed reclaim).
+Theory of operation. A hold has two truths: what the server has in its lock table, and what the client's kernel
+believes. They are equal while all goes well, and they part whenever something goes wrong: that parting is what this
+package is about. Each state stands for one pair of truths (``TRUTHS``). A restart of the server empties its table
+at once, but the client learns of it only by SM_NOTIFY; a restart of the client ends its belief, but the server
+learns of it only by SM_NOTIFY or FREE_ALL. A lock is *lost* when the client believes and the server does not hold,
+and *stolen* when then another owner is granted it. The application is never told (Linux lockd only logs a failed
+reclaim).
 """
 
 from __future__ import annotations

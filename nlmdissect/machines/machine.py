@@ -16,7 +16,8 @@ E = TypeVar("E", bound=StrEnum)
 class Step(NamedTuple):
     """One event in the life of one thing.
 
-    ``expected`` is False where the table has no row for (before, event): the state then stays. An observer may not stop.
+    ``expected`` is False where the table has no row for (before, event): the state then stays. An observer may not
+    stop.
     """
 
     at: At

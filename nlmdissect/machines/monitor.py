@@ -1,7 +1,8 @@
 """Who watches whom: one edge for each (watcher, watched) pair of hosts.
 
-On the wire between hosts SM_MON is never seen (statd takes it from its own host only), so an edge is usually *implied*: a
-server monitors every client that it grants a monitored lock, and a client monitors the server it locks on.
+On the wire between hosts SM_MON is never seen (statd takes it from its own host only), so an edge is usually
+*implied*: a server monitors every client that it grants a monitored lock, and a client monitors the server it locks
+on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """POSIX byte ranges of one owner on one file: split, merge, upgrade. The only arithmetic on ranges.
 
-Theory of operation. One owner's locks on one file are a sorted list of disjoint *pieces*. LOCK replaces what lies under it
-(upgrade, downgrade, extension) and joins neighbours of the same kind; UNLOCK takes away what lies under it and may cut a
-piece in two. Both parts of a split keep everything but their bounds: state, grant frame, restart. A joined piece carries the
-frame of the newest grant. Reclaims name the client's pieces after all that, never the ranges of the original requests.
+Theory of operation. One owner's locks on one file are a sorted list of disjoint *pieces*. LOCK replaces what lies
+under it (upgrade, downgrade, extension) and joins neighbours of the same kind; UNLOCK takes away what lies under it
+and may cut a piece in two. Both parts of a split keep everything but their bounds: state, grant frame, restart. A
+joined piece carries the frame of the newest grant. Reclaims name the client's pieces after all that, never the
+ranges of the original requests.
 
-Units: ``start`` and ``end`` are byte positions, both inclusive; ``END`` stands for "to the end of the file" (l_len = 0).
+Units: ``start`` and ``end`` are byte positions, both inclusive; ``END`` stands for "to the end of the file" (l_len
+= 0).
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ END = 2**64 - 1
 class Piece:
     """One piece of a file, held by one owner; the owner and the file are the caller's business.
 
-    ``hold`` numbers the hold for steps; ``granted`` is the frame that granted it; ``boot`` is the server's restart that it has
-    to be reclaimed after, and ``orphan`` its number among the pieces that restarts orphaned; ``monitored`` is False for NM_LOCK; ``known`` is False where only a reclaim proves it.
+    ``hold`` numbers the hold for steps; ``granted`` is the frame that granted it; ``boot`` is the server's restart
+    that it has to be reclaimed after, and ``orphan`` its number among the pieces that restarts orphaned;
+    ``monitored`` is False for NM_LOCK; ``known`` is False where only a reclaim proves it.
     """
 
     hold: int
@@ -45,7 +48,9 @@ class Piece:
 
 
 def span(offset: int, length: int) -> tuple[int, int]:
-    """``(start, end)`` of an l_offset and l_len. A length of 0, or one that runs past the last byte, means "to the end"."""
+    """``(start, end)`` of an l_offset and l_len. A length of 0, or one that runs past the last byte, means "to the
+    end".
+    """
     if length == 0 or offset + length > END:
         return offset, END
     return offset, offset + length - 1

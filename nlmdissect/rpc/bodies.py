@@ -1,6 +1,7 @@
 """Bodies of calls and answers, read by column into the table of calls.
 
-Which leaf of which schema goes to which column is said here once, by the leaf's own name; a leaf that is not named is not kept.
+Which leaf of which schema goes to which column is said here once, by the leaf's own name; a leaf that is not named
+is not kept.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ HOLDER = "stat."  # the holder of a conflicting lock hangs below the status of a
 SIGNED = frozenset({"status"})
 
 
-def read_args(table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints) -> None:
+def read_args(
+    table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints
+) -> None:
     """Read the arguments of calls of one procedure.
 
     Shapes:  ``rows`` (of the table), ``at`` and ``end`` (in ``buf``) have one element a call.
@@ -48,7 +51,9 @@ def read_args(table: Builder, texts: Texts, rows: Ints, procedure: Procedure, bu
         _ports_of_uaddrs(table, texts, rows)
 
 
-def read_results(table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints) -> None:
+def read_results(
+    table: Builder, texts: Texts, rows: Ints, procedure: Procedure, buf: NDArray[np.uint8], at: Ints, end: Ints
+) -> None:
     """Read the results of calls of one procedure; shapes as ``read_args``."""
     columns = decode_columns(_struct(procedure.res), buf, at, end)
     # the answer's cookie is the call's; the ``state`` that statd returns is not the argument of that name

@@ -1,7 +1,8 @@
 """The table of calls: one compact row for each RPC call message, with what its answer said.
 
-Everything that varies in length (names, handles, owners, cookies) is kept once in ``Texts`` and stands in the table as a number,
-so that a table of a million calls is a few hundred megabytes at most and two handles are equal when their numbers are.
+Everything that varies in length (names, handles, owners, cookies) is kept once in ``Texts`` and stands in the table
+as a number, so that a table of a million calls is a few hundred megabytes at most and two handles are equal when
+their numbers are.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Texts:
 class Calls:
     """One row for each call message, and one for each answer whose call is not in the capture (``frame`` is then 0).
 
-    Shapes:  every column has C rows, in the order of the recording.
-    Units:   times are nanoseconds since 1970; ``NONE`` (-1) means that there is no such field, or that it was not captured.
+    Shapes:  every column has C rows, in the order of the recording. Units:   times are nanoseconds since 1970;
+    ``NONE`` (-1) means that there is no such field, or that it was not captured.
     """
 
     # where and when
@@ -142,7 +143,9 @@ class Calls:
 
 
 class Builder:
-    """Columns of ``Calls`` that grow batch by batch; rows of earlier batches may still change (their answers arrive later)."""
+    """Columns of ``Calls`` that grow batch by batch; rows of earlier batches may still change (their answers arrive
+    later).
+    """
 
     ZERO = frozenset({"frame", "capture", "reply_frame", "reply_capture", "replies", "tcp", "service", "offset", "length", "holder_offset",
                       "holder_length", "encrypted", "bad", "reply_bad", "cut", "reply_cut"})  # fmt: skip
@@ -190,7 +193,9 @@ class Builder:
 
 
 def _never_back(time: I64, capture: I64, frame: I64) -> I64:
-    """Times that do not run back within one file: there the order of frames is the order of events, whatever the clock did."""
+    """Times that do not run back within one file: there the order of frames is the order of events, whatever the
+    clock did.
+    """
     steady = time.copy()
     for number in np.unique(capture):
         of = np.flatnonzero(capture == number)

@@ -1,4 +1,6 @@
-"""What a file handle is called. A handle is opaque: without the calls that named it, its own bytes are all there is to say."""
+"""What a file handle is called. A handle is opaque: without the calls that named it, its own bytes are all there is
+to say.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """Match each RPC reply with its call.
 
-A call and its answer are the same two endpoints, the same two ports, the same transport and the same xid (RFC 5531): nothing
-less, for xids and ports repeat between hosts and between the lives of one host. A call with the key and the bytes of an
-earlier one is a retransmission of it; with other bytes it is a new call that happens to use the number again. Over UDP an
-answer belongs to the oldest transmission that has none yet; over TCP to the newest, for a repeated TCP call means that the
-older connection is dead.
+A call and its answer are the same two endpoints, the same two ports, the same transport and the same xid (RFC
+5531): nothing less, for xids and ports repeat between hosts and between the lives of one host. A call with the key
+and the bytes of an earlier one is a retransmission of it; with other bytes it is a new call that happens to use the
+number again. Over UDP an answer belongs to the oldest transmission that has none yet; over TCP to the newest, for a
+repeated TCP call means that the older connection is dead.
 
-Calls of earlier batches stay open: their answers may come in later ones. The number of open calls is bounded; the oldest are
-closed first, and that is a defect.
+Calls of earlier batches stay open: their answers may come in later ones. The number of open calls is bounded; the
+oldest are closed first, and that is a defect.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class _Match:
 
 @dataclass(slots=True)
 class Pairing:
-    """Turns batches of messages into the table of calls. ``dropped`` counts calls that were closed unanswered for want of room."""
+    """Turns batches of messages into the table of calls. ``dropped`` counts calls that were closed unanswered for
+    want of room.
+    """
 
     texts: Texts
     table: Builder = field(default_factory=Builder)
@@ -89,7 +91,21 @@ class Pairing:
 
     def _match(self, m: Messages, h: Headers) -> _Match:
         match, row = _Match(), self.table.rows
-        columns = (h.kind, h.xid, m.src, m.dst, m.sport, m.dport, m.tcp, m.at, m.end, m.time, h.program, h.version, m.duplicate)
+        columns = (
+            h.kind,
+            h.xid,
+            m.src,
+            m.dst,
+            m.sport,
+            m.dport,
+            m.tcp,
+            m.at,
+            m.end,
+            m.time,
+            h.program,
+            h.version,
+            m.duplicate,
+        )
         everything = zip(*(column.tolist() for column in columns), strict=True)
         for i, (kind, xid, src, dst, sport, dport, tcp, at, end, time, program, version, copy) in enumerate(everything):
             if copy:
@@ -127,7 +143,12 @@ class Pairing:
         table["time"][rows], table["capture"][rows] = m.time[i], m.capture[i]
         table["frame"][rows] = np.where(orphan, 0, m.frame[i])
         # an answer without its call still tells who asked whom
-        for name, call, reply in (("src", m.src, m.dst), ("dst", m.dst, m.src), ("sport", m.sport, m.dport), ("dport", m.dport, m.sport)):
+        for name, call, reply in (
+            ("src", m.src, m.dst),
+            ("dst", m.dst, m.src),
+            ("sport", m.sport, m.dport),
+            ("dport", m.dport, m.sport),
+        ):
             table[name][rows] = np.where(orphan, reply[i], call[i])
         table["tcp"][rows], table["stream"][rows] = m.tcp[i], m.stream[i]
         table["repeats"][rows] = match.repeats
@@ -135,7 +156,9 @@ class Pairing:
             table[name][rows] = getattr(h, name)[i]
         named = ~orphan & (h.machinename_at[i] > 0)
         where = np.arange(rows.start, rows.stop)
-        table["machinename"][where[named]] = intern(self.texts, buf, h.machinename_at[i][named], h.machinename_len[i][named])
+        table["machinename"][where[named]] = intern(
+            self.texts, buf, h.machinename_at[i][named], h.machinename_len[i][named]
+        )
         table["service"][rows] = np.maximum(h.service[i], 0)
         table["encrypted"][rows] = h.encrypted[i]
         table["cut"][rows] = ~orphan & (m.length[i] > m.end[i] - m.at[i])

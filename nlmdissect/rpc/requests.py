@@ -1,13 +1,15 @@
 """One request over all its transmissions.
 
-A request is: the same two hosts, the same procedure, the same xid or cookie, and equal arguments, over any connection and
-port. So the first reclaim after a restart, sent on the dead connection and again on a new one, is one request; and so is a
-LOCK that is polled while it is BLOCKED or held off in the grace period (Linux: same cookie, new xid). It is unanswered only
-if none of its transmissions is answered. Cookies are small counters that start again at every boot: they never match alone, and
-a request that was answered for good is not continued by a new xid.
+A request is: the same two hosts, the same procedure, the same xid or cookie, and equal arguments, over any
+connection and port. So the first reclaim after a restart, sent on the dead connection and again on a new one, is
+one request; and so is a LOCK that is polled while it is BLOCKED or held off in the grace period (Linux: same
+cookie, new xid). It is unanswered only if none of its transmissions is answered. Cookies are small counters that
+start again at every boot: they never match alone, and a request that was answered for good is not continued by a
+new xid.
 
-The _MSG procedures are answered by a call of their own, the _RES: it comes from the other host, over any connection, with the
-cookie of the _MSG (XNFS: NLM_LOCK_MSG). The empty RPC reply to either says nothing, and its absence is no fault.
+The _MSG procedures are answered by a call of their own, the _RES: it comes from the other host, over any
+connection, with the cookie of the _MSG (XNFS: NLM_LOCK_MSG). The empty RPC reply to either says nothing, and its
+absence is no fault.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Request:
-    """``server`` keeps the lock and ``client`` wants it, whichever of them sends. ``start`` and ``end`` are inclusive."""
+    """``server`` keeps the lock and ``client`` wants it, whichever of them sends. ``start`` and ``end`` are
+    inclusive.
+    """
 
     op: Op
     asynchronous: bool

@@ -16,14 +16,15 @@ NFS_PORT = 2049
 def filtered_capture(history: History) -> Iterator[Verdict]:
     """NFSv3 is there but NLM/NSM/portmap ports are not: a capture filter hides them.
 
-    Why it matters: lockd and statd use ports of their own, found through port 111. A capture filtered to port 2049 shows no lock at all,
-    and its silence proves nothing.
+    Why it matters: lockd and statd use ports of their own, found through port 111. A capture filtered to port 2049
+    shows no lock at all, and its silence proves nothing.
 
     How it is seen: NFSv2 or NFSv3 calls, and not one packet of any other port, of ARP or of ICMP in the whole capture.
 
     What it cannot see: whether there was lock traffic. A quiet capture of a few seconds can look the same.
 
-    What to do: capture whole packets of both hosts without a port filter, UDP and TCP: `tcpdump -i IFACE -s 0 -w FILE host SERVER`.
+    What to do: capture whole packets of both hosts without a port filter, UDP and TCP: `tcpdump -i IFACE -s 0 -w
+    FILE host SERVER`.
     """
     if not is_filtered(history):
         yield Judged(1 if calls_of(history, NFS) else 0)

@@ -14,11 +14,11 @@ from nlmdissect.rules import words
 def cut_frames(history: History) -> Iterator[Verdict]:
     """snaplen cut bodies that a verdict needs.
 
-    Why it matters: the file handle, the range and the `reclaim` flag of a LOCK lie 150 to 300 bytes into the frame. Where they are
-    cut off, a lock cannot be told from another.
+    Why it matters: the file handle, the range and the `reclaim` flag of a LOCK lie 150 to 300 bytes into the frame.
+    Where they are cut off, a lock cannot be told from another.
 
-    How it is seen: the record mark or the IP header says that a message was longer than what was captured, and an NLM or
-    NSM body ends too early.
+    How it is seen: the record mark or the IP header says that a message was longer than what was captured, and an
+    NLM or NSM body ends too early.
 
     What it cannot see: what was in the missing bytes.
 
@@ -27,7 +27,11 @@ def cut_frames(history: History) -> Iterator[Verdict]:
     calls = history.calls
     lock = (calls.program == NLM) | (calls.program == NSM)
     yield Judged(int(lock.sum()))
-    cut = (lock & ((calls.cut != 0) | (calls.reply_cut != 0)) & ((calls.bad != 0) | (calls.reply_bad != 0))).nonzero()[0].tolist()
+    cut = (
+        (lock & ((calls.cut != 0) | (calls.reply_cut != 0)) & ((calls.bad != 0) | (calls.reply_bad != 0)))
+        .nonzero()[0]
+        .tolist()
+    )
     if not cut:
         return
     first = [calls.at(row) if calls.bad[row] else calls.reply_at(row) for row in cut[: words.MANY]]

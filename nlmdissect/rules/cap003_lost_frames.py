@@ -16,15 +16,17 @@ AROUND = 120 * SECOND
 def lost_frames(history: History) -> Iterator[Verdict]:
     """The capture dropped frames around an event that matters.
 
-    Why it matters: what is missing from the capture is not missing from the network. A reclaim or an UNLOCK may be among it.
+    Why it matters: what is missing from the capture is not missing from the network. A reclaim or an UNLOCK may be
+    among it.
 
-    How it is seen: drop counters in the file; bytes of a TCP connection that were acknowledged, or followed by later ones, and are not
-    here; answers without their call. All that counts is what lies within two minutes of a restart, a theft or a conflict.
+    How it is seen: drop counters in the file; bytes of a TCP connection that were acknowledged, or followed by
+    later ones, and are not here; answers without their call. All that counts is what lies within two minutes of a
+    restart, a theft or a conflict.
 
     What it cannot see: a lost UDP call whose answer was lost as well.
 
-    What to do: capture with a larger buffer (`tcpdump -B 65536`), to a fast disk, with fewer bytes per packet or a filter on the two
-    hosts.
+    What to do: capture with a larger buffer (`tcpdump -B 65536`), to a fast disk, with fewer bytes per packet or a
+    filter on the two hosts.
     """
     moments = [boot.not_after.time for boot in history.boots]
     moments += [grant.at.time for grant in (*history.walked.table.thefts, *history.walked.table.collisions)]

@@ -14,17 +14,22 @@ from nlmdissect.rules import words
 def one_sided_capture(history: History) -> Iterator[Verdict]:
     """Only one direction of a pair is here.
 
-    Why it matters: a call without its answers, or answers without calls, cannot show what was granted; nothing may be called missing
-    in the direction that was not captured.
+    Why it matters: a call without its answers, or answers without calls, cannot show what was granted; nothing may
+    be called missing in the direction that was not captured.
 
-    How it is seen: NLM or NSM messages between two hosts, and not one packet of the other direction in the whole capture.
+    How it is seen: NLM or NSM messages between two hosts, and not one packet of the other direction in the whole
+    capture.
 
     What it cannot see: whether the other direction took another path on the network, or only on the mirror port.
 
     What to do: capture on one of the two hosts, or mirror both directions of the port.
     """
     calls = history.calls
-    lock = ((calls.program == NLM) | (calls.program == NSM) | ((calls.program == -1) & (calls.frame == 0))).nonzero()[0].tolist()
+    lock = (
+        ((calls.program == NLM) | (calls.program == NSM) | ((calls.program == -1) & (calls.frame == 0)))
+        .nonzero()[0]
+        .tolist()
+    )
     first: dict[tuple[int, int], int] = {}
     for row in lock:
         first.setdefault((int(calls.src[row]), int(calls.dst[row])), row)

@@ -14,11 +14,11 @@ from nlmdissect.rules import words
 def encrypted_bodies(history: History) -> Iterator[Verdict]:
     """RPCSEC_GSS privacy or TLS hides bodies.
 
-    Why it matters: only the procedure, its time and its size are visible. The lock itself is encrypted, which is not the same
-    as missing.
+    Why it matters: only the procedure, its time and its size are visible. The lock itself is encrypted, which is
+    not the same as missing.
 
-    How it is seen: calls of NLM, NSM or portmap with RPCSEC_GSS service "privacy". Linux lockd never uses it, so the peer is
-    another implementation.
+    How it is seen: calls of NLM, NSM or portmap with RPCSEC_GSS service "privacy". Linux lockd never uses it, so
+    the peer is another implementation.
 
     What it cannot see: RPC over TLS; it does not look like RPC at all.
 

@@ -15,11 +15,12 @@ from nlmdissect.rules.traffic import calls_of, first_frame_of
 def no_lock_traffic(history: History) -> Iterator[Verdict]:
     """NFS is here, NLM never: NFSv4, `nolock`/`local_lock`, or a filter; says which it looks like.
 
-    Why it matters: "no finding" would sound like "healthy". Without NLM there is nothing to judge, and often nothing is wrong.
+    Why it matters: "no finding" would sound like "healthy". Without NLM there is nothing to judge, and often
+    nothing is wrong.
 
-    How it is seen: NFS calls, and no NLM call. Only NFSv4: it locks inside NFS. NFSv3 with MOUNT or portmap calls: the mount
-    is probably `nolock` or `local_lock`, or nobody locks. NFSv3 without any of them: the capture began after the mount,
-    or a filter hides the other ports.
+    How it is seen: NFS calls, and no NLM call. Only NFSv4: it locks inside NFS. NFSv3 with MOUNT or portmap calls:
+    the mount is probably `nolock` or `local_lock`, or nobody locks. NFSv3 without any of them: the capture began
+    after the mount, or a filter hides the other ports.
 
     What it cannot see: locks inside NFSv4, and local locks of a `nolock` client; both are none of NLM's business.
 

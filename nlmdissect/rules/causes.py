@@ -1,7 +1,7 @@
 """Which finding follows from which. Rules do not see each other; this table links their findings afterwards.
 
-A row says: a finding of code ``consequence`` follows from one of the codes ``roots``, the first that fits, if both are about the same of
-``key``. A value that one of the two does not name fits every other.
+A row says: a finding of code ``consequence`` follows from one of the codes ``roots``, the first that fits, if both
+are about the same of ``key``. A value that one of the two does not name fits every other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def _root(findings: list[Finding], index: int) -> int | None:
             continue
         for root in roots:
             for number, other in enumerate(findings):
-                if other.code == root and number != index and other.severity >= 1 and all(_same(finding, other, k) for k in key):  # type: ignore[operator]
+                if (
+                    other.code == root
+                    and number != index
+                    and other.severity >= 1
+                    and all(_same(finding, other, k) for k in key)
+                ):  # type: ignore[operator]
                     return number
     return None
 

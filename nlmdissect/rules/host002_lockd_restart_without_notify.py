@@ -15,17 +15,19 @@ from nlmdissect.rules import words
 def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
     """lockd lost its locks without a reboot, and nobody was told.
 
-    Why it matters: stopping and starting nfsd or lockd (a package upgrade, `systemctl restart nfs-server`) empties the lock table just
-    as a reboot does, but sm-notify runs once per boot: no client is told, and none reclaims.
+    Why it matters: stopping and starting nfsd or lockd (a package upgrade, `systemctl restart nfs-server`) empties
+    the lock table just as a reboot does, but sm-notify runs once per boot: no client is told, and none reclaims.
 
-    How it is seen: signs that lockd began a new life (a new port, a grace period, old connections gone), together with signs that
-    the host did not: another TCP connection of it goes on across the restart, or its connections were closed in order and
-    it was back within seconds. And no SM_NOTIFY to a client with locks before the grace period was over.
+    How it is seen: signs that lockd began a new life (a new port, a grace period, old connections gone), together
+    with signs that the host did not: another TCP connection of it goes on across the restart, or its connections
+    were closed in order and it was back within seconds. And no SM_NOTIFY to a client with locks before the grace
+    period was over.
 
-    What it cannot see: whether the whole host restarted, where no other traffic of it is in the capture; then this is NSM001.
+    What it cannot see: whether the whole host restarted, where no other traffic of it is in the capture; then this
+    is NSM001.
 
-    What to do: after a restart of nfsd or lockd on Linux run `sm-notify -f` at once, inside the grace period; better, put it
-    into a drop-in of nfs-server.service. Restart the applications that lost their locks.
+    What to do: after a restart of nfsd or lockd on Linux run `sm-notify -f` at once, inside the grace period;
+    better, put it into a drop-in of nfs-server.service. Restart the applications that lost their locks.
     """
     for row in history.recoveries:
         if row.role != "client" or not row.known or not row.boot.lived_on:
@@ -36,25 +38,27 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
         if told_in_time or row.notify is Notify.UNKNOWN:
             continue
         if row.decided is None:
-            yield NotAssessed(f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over")
+            yield NotAssessed(
+                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
+            )
             continue
         yield _finding(history, row, row.decided)
 
 
 def _finding(history: History, row: Recovery, decided: int) -> Finding:
     boot = row.boot
-    start = boot.not_before.time if boot.not_before else boot.not_after.time
+    start = words.held_since(row.known)
     conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.ALL_PATHS, V.DECODED)
     doubts = history.visibility.all((boot.host, row.peer), conditions, start, decided)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     return Finding(
         f"lockd on {words.host(history, boot.host)} restarted without a reboot and did not tell {words.host(history, row.peer)}, "
         f"which held {words.locks_text(history, row.known)}",
-        words.evidence(words.restart(history, boot), [words.granted(history, f.file, f.owner, f.piece) for f in row.known], over),
+        words.evidence(words.restart(history, boot), words.grants(history, row.known), over),
         consequence=f"The host stayed up ({boot.lived_on}), so its sm-notify did not run; the client does not know that its locks "
         "are gone." + words.because(doubts),
         remedy="Run sm-notify -f after every restart of nfsd or lockd; restart the applications that lost their locks.",
-        confidence=words.confidence(doubts),
+        confidence=words.confidence(doubts, also=boot.unbroken),
         server=boot.host,
         client=row.peer,
         boot=boot.number,

@@ -37,14 +37,15 @@ def refused_reclaim(history: History) -> Iterator[Verdict]:
 
     How it is seen: NLM_LOCK with reclaim = TRUE, a status that is not GRANTED, and no later reclaim of the same
     range that was granted. The status says why: STALE_FH (file or export gone), DENIED (somebody else was faster),
-    DENIED_NOLOCKS (the server cannot monitor this client), ROFS, FBIG, FAILED. A refusal with DENIED_GRACE_PERIOD outside
-    of the grace period is NLM003. Where no restart is seen, the server still holds what it granted before, and the
-    refusal is a warning.
+    DENIED_NOLOCKS (the server cannot monitor this client), ROFS, FBIG, FAILED. A refusal with DENIED_GRACE_PERIOD
+    outside of the grace period is NLM003. Where no restart is seen, the server still holds what it granted before,
+    and the refusal is a warning.
 
     What it cannot see: a conflicting lock taken over NFSv4 or by a process on the server itself.
 
-    What to do: restart the application that held this lock, for its data may be written by two. For STALE_FH check that all exports
-    are there, with the same fsid, before lockd starts; for DENIED_NOLOCKS that rpc.statd runs before nfsd.
+    What to do: restart the application that held this lock, for its data may be written by two. For STALE_FH check
+    that all exports are there, with the same fsid, before lockd starts; for DENIED_NOLOCKS that rpc.statd runs
+    before nfsd.
     """
     refused: dict[tuple[int, int, str], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:
@@ -54,7 +55,9 @@ def refused_reclaim(history: History) -> Iterator[Verdict]:
         r = reclaim.request
         refused.setdefault((r.server, r.client, reclaim.answer.status), []).append(reclaim)
     for (_, _, status), reclaims in refused.items():
-        yield finding(history, reclaims, f"refused with {status}", WHY.get(status, "the server answered with an RPC error"))
+        yield finding(
+            history, reclaims, f"refused with {status}", WHY.get(status, "the server answered with an RPC error")
+        )
 
 
 def is_late(reclaim: Reclaim) -> bool:
@@ -92,9 +95,13 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
         assert answer is not None
         call = max((s for s in reclaim.request.sends if s.order < answer.order), default=reclaim.request.sends[0])
         proof.append(Evidence(answer.at, f"reclaim answered {answer.status}"))
-        proof.append(Evidence(call.at, f"NLM_LOCK reclaim {words.span_text(reclaim.request.start, reclaim.request.end)}"))
+        proof.append(
+            Evidence(call.at, f"NLM_LOCK reclaim {words.span_text(reclaim.request.start, reclaim.request.end)}")
+        )
     held = [
-        words.granted(history, File(c.request.server, c.request.fh), Owner(c.request.client, c.request.oh, c.request.svid), piece)
+        words.granted(
+            history, File(c.request.server, c.request.fh), Owner(c.request.client, c.request.oh, c.request.svid), piece
+        )
         for c in reclaims
         for piece in c.pieces
     ]
@@ -112,7 +119,7 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
         if lost
         else "Find out why the client believed that the server had restarted.",
         severity=None if lost else Severity.WARNING,
-        confidence=Confidence.CONFIRMED if lost else Confidence.SUSPECTED,
+        confidence=Confidence.CONFIRMED if boot is not None and boot.proven else Confidence.SUSPECTED,
         server=r.server,
         client=r.client,
         boot=first.boot,

@@ -18,12 +18,13 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
 
     Why it matters: the server forgot the lock, the application did not. After the grace period anybody can take it.
 
-    How it is seen: a lock granted before the restart and not unlocked; SM_NOTIFY answered and understood (it came from the
-    address that the locks were taken from, or others acted on it); and no reclaim that covers the lock until the grace period
-    was over. Reclaims name the client's current ranges, so it is coverage that counts, not equality.
+    How it is seen: a lock granted before the restart and not unlocked; SM_NOTIFY answered and understood (it came
+    from the address that the locks were taken from, or others acted on it); and no reclaim that covers the lock
+    until the grace period was over. Reclaims name the client's current ranges, so it is coverage that counts, not
+    equality.
 
-    What it cannot see: the client's loopback. The usual cause is there: statd took the notice, and its private call to lockd
-    was lost or refused. A process that ended sends UNLOCK, which ends the matter if it comes in time.
+    What it cannot see: the client's loopback. The usual cause is there: statd took the notice, and its private call
+    to lockd was lost or refused. A process that ended sends UNLOCK, which ends the matter if it comes in time.
 
     What to do: on the client, look for "lockd: " and statd messages at that moment; is UDP on the loopback filtered? is
     lockd registered (`rpcinfo -p | grep nlockmgr`)? Capture on `lo` as well to prove it. Restart the application.
@@ -36,26 +37,29 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
         if row.notify is not Notify.UNDERSTOOD or not missing:
             continue
         if row.decided is None:
-            yield NotAssessed(f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over")
+            yield NotAssessed(
+                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
+            )
             continue
         yield _finding(history, row, missing, row.decided)
 
 
 def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided: int) -> Finding:
     boot, server, client = row.boot, row.boot.host, row.peer
-    start = boot.not_before.time if boot.not_before else boot.not_after.time
+    start = words.held_since(row.known)
     doubts = history.visibility.all((client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), start, decided)
     notices = [Evidence(t.answered, f"SM_NOTIFY mon_name={t.name} answered") for t in row.answered if t.answered]
-    held = [words.granted(history, f.file, f.owner, f.piece) for f in missing]
+    held = words.grants(history, missing)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
         f"{words.locks_text(history, missing)}" + (f" ({done} others were reclaimed)" if done else ""),
         words.evidence(notices[:1], held, notices[1:], words.restart(history, boot), over),
-        consequence="The application still believes that it holds the lock; the server gives it to anybody who asks." + words.because(doubts),
+        consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
+        + words.because(doubts),
         remedy="Look on the client for why statd did not reach lockd (a capture on lo shows it); restart the application.",
-        confidence=words.confidence(doubts),
+        confidence=words.confidence(doubts, also=boot.proven),
         server=server,
         client=client,
         boot=boot.number,

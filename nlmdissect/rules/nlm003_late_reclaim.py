@@ -14,19 +14,20 @@ from nlmdissect.rules.nlm001_refused_reclaim import finding, is_late, is_lost
 def late_reclaim(history: History) -> Iterator[Verdict]:
     """The reclaim came after the grace period.
 
-    Why it matters: Linux and Ganesha refuse it, the lock is lost, and the client tries no second time. Others have been able
-    to take the lock since the grace period ended.
+    Why it matters: Linux and Ganesha refuse it, the lock is lost, and the client tries no second time. Others have
+    been able to take the lock since the grace period ended.
 
     How it is seen: NLM_LOCK with reclaim = TRUE answered DENIED_GRACE_PERIOD. To a reclaim this status means the
-    opposite of what it means to any other request: the server is *not* in its grace period. It is told apart by what other
-    requests were answered at that time. Where no restart is seen, the reclaim itself is out of place and the refusal
-    a warning.
+    opposite of what it means to any other request: the server is *not* in its grace period. It is told apart by
+    what other requests were answered at that time. Where no restart is seen, the reclaim itself is out of place and
+    the refusal a warning.
 
-    What it cannot see: whether FreeBSD, illumos or macOS servers treated a late reclaim as an ordinary lock and granted it.
+    What it cannot see: whether FreeBSD, illumos or macOS servers treated a late reclaim as an ordinary lock and
+    granted it.
 
-    What to do: find what made it late: SM_NOTIFY unanswered at first, the client's port look-up or its old connection timing
-    out, lockd registering late. Lengthen the grace period (`nlm_grace_period` of lockd, `grace-time` of nfsd in /etc/nfs.conf) until
-    slow clients fit in it. Restart the application that lost the lock.
+    What to do: find what made it late: SM_NOTIFY unanswered at first, the client's port look-up or its old
+    connection timing out, lockd registering late. Lengthen the grace period (`nlm_grace_period` of lockd,
+    `grace-time` of nfsd in /etc/nfs.conf) until slow clients fit in it. Restart the application that lost the lock.
     """
     late: dict[tuple[int, int, int | None], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:

@@ -15,15 +15,15 @@ from nlmdissect.rules import words
 def stolen_lock(history: History) -> Iterator[Verdict]:
     """A conflicting lock was granted before or without the reclaim of a held one.
 
-    Why it matters: two owners now believe that they hold the same range, one of them for writing. This is the moment from which
-    on data is corrupted.
+    Why it matters: two owners now believe that they hold the same range, one of them for writing. This is the
+    moment from which on data is corrupted.
 
-    How it is seen: a lock that its client held when the server restarted, was not released by it since, and is not held by the
-    server any more; then a grant of an overlapping range to another owner, at least one of the two exclusive. ``client``
-    is who lost the lock, ``other`` who has it now.
+    How it is seen: a lock that its client held when the server restarted, was not released by it since, and is not
+    held by the server any more; then a grant of an overlapping range to another owner, at least one of the two
+    exclusive. ``client`` is who lost the lock, ``other`` who has it now.
 
-    What it cannot see: an UNLOCK that the capture lost. It follows from whatever kept the lock from being reclaimed, which
-    is another finding that this one points to.
+    What it cannot see: an UNLOCK that the capture lost. It follows from whatever kept the lock from being
+    reclaimed, which is another finding that this one points to.
 
     What to do: stop both applications, check the file, then start them again one after the other. Mend the root cause.
     """
@@ -44,7 +44,7 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
     doubts = history.visibility.all((client, server), conditions, start, max(t.at.time for t in thefts))
     doubts += history.visibility.all((server, other), (V.DECODED,), first.asked.time, first.at.time)
-    sure = first.piece.known and boot is not None and client != other
+    sure = first.piece.known and boot is not None and boot.proven and client != other
     taken = words.span_text(first.start, first.end)
     lost = words.lock_text(history, first.file, first.owner, first.piece)
     more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
@@ -54,7 +54,9 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     held = [words.granted(history, t.file, t.owner, t.piece) for t in thefts]
     return Finding(
         f"{words.host(history, other)} was granted {taken} while {words.host(history, client)} believes that it holds its {lost}{more}",
-        words.evidence(grants[:1], held[:1], asked, grants[1:], held[1:], words.restart(history, boot) if boot else None),
+        words.evidence(
+            grants[:1], held[:1], asked, grants[1:], held[1:], words.restart(history, boot) if boot else None
+        ),
         consequence="Two owners may write the same bytes." + words.because(doubts),
         remedy="Stop both applications, check the file, and mend what kept the lock from being reclaimed.",
         confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,

@@ -26,20 +26,21 @@ Held = tuple[File, Owner, Piece]
 def orphaned_lock(history: History) -> Iterator[Verdict]:
     """A dead client's lock stays and others are refused.
 
-    Why it matters: NLM locks have no lease. A server keeps the lock of a client that never comes back until somebody tells it, and
-    everybody else waits for ever.
+    Why it matters: NLM locks have no lease. A server keeps the lock of a client that never comes back until
+    somebody tells it, and everybody else waits for ever.
 
-    How it is seen: somebody waits for a range that another client holds, and that client shows a sign of death after which it was never
-    heard again: ARP requests for it without a reply, or ICMP host unreachable about it. Without such a sign, five minutes of
-    silence up to the end of the capture, of a client that used to be heard more often and did not close its connections
-    in order, are a suspected warning.
+    How it is seen: somebody waits for a range that another client holds, and that client shows a sign of death
+    after which it was never heard again: ARP requests for it without a reply, or ICMP host unreachable about it.
+    Without such a sign, five minutes of silence up to the end of the capture, of a client that used to be heard
+    more often and did not close its connections in order, are a suspected warning.
 
-    What it cannot see: a holder that is alive and idle says nothing either, over UDP for hours. An orderly close is not a death.
-    A client that came back without a word is NSM002.
+    What it cannot see: a holder that is alive and idle says nothing either, over UDP for hours. An orderly close is
+    not a death. A client that came back without a word is NSM002.
 
-    What to do: if the client is really gone for good, bring it up once and run `sm-notify -f` there: that is what tells the server. Else a
-    restart of the lock service frees the locks and costs every client a recovery; on a Linux server, writing the export's path to
-    /proc/fs/nfsd/unlock_filesystem drops all NLM locks of that file system, the living clients' included.
+    What to do: if the client is really gone for good, bring it up once and run `sm-notify -f` there: that is what
+    tells the server. Else a restart of the lock service frees the locks and costs every client a recovery; on a
+    Linux server, writing the export's path to /proc/fs/nfsd/unlock_filesystem drops all NLM locks of that file
+    system, the living clients' included.
     """
     pending = [wait for wait in history.walked.waits if wait.ended is None and wait.last is not None]
     yield Judged(len(pending))
@@ -67,12 +68,17 @@ def _finding(
     history: History, server: int, client: int, cases: list[tuple[Held, Wait]], sign: Evidence, dead: bool
 ) -> Finding:
     held, wait = cases[0]
-    waits = [Evidence(w.last, f"{words.host(history, w.request.client)} still waits, {w.polls} answers BLOCKED") for _, w in cases if w.last]
+    waits = [
+        Evidence(w.last, f"{words.host(history, w.request.client)} still waits, {w.polls} answers BLOCKED")
+        for _, w in cases
+        if w.last
+    ]
     return Finding(
         f"{words.host(history, wait.request.client)} waits for the {words.lock_text(history, *held)} of {words.host(history, client)}, "
         + ("which is dead" if dead else "which has fallen silent"),
         words.evidence(waits[:1], words.granted(history, *held), sign, waits[1:]),
-        consequence="The server never drops such a lock by itself." + ("" if dead else " The holder may also be alive and idle."),
+        consequence="The server never drops such a lock by itself."
+        + ("" if dead else " The holder may also be alive and idle."),
         remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, or restart the lock service.",
         severity=None if dead else Severity.WARNING,
         confidence=Confidence.CONFIRMED if dead else Confidence.SUSPECTED,
@@ -93,7 +99,9 @@ def _sign_of_death(history: History, host: int, last: int) -> Evidence | None:
     asked = [s for s in after if s.kind is Kind.ARP and s.a == 1 and s.dst == host and s.src != host]
     if len(asked) >= UNANSWERED_PROBES:
         return Evidence(asked[0].at, f"ARP request for it, the first of {len(asked)} without a reply")
-    unreachable = [s for s in after if s.kind is Kind.ICMP and _host_unreachable(s) and s.quoted and s.quoted.dst == host]
+    unreachable = [
+        s for s in after if s.kind is Kind.ICMP and _host_unreachable(s) and s.quoted and s.quoted.dst == host
+    ]
     return Evidence(unreachable[0].at, "ICMP host unreachable about it") if unreachable else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.history.table import Grant
+from nlmdissect.hosts.boots import lived_on
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 
@@ -17,15 +18,17 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
 
     Why it matters: two applications write the same bytes, each sure to be alone.
 
-    How it is seen: a grant that overlaps a lock which was granted to another owner before, by frames in this capture, and that
-    its owner has not unlocked, with no restart of server or client in between. Compared at the time of the server's answers: an UNLOCK
-    that is under way does not count as held. Owners of one client with one svid are one owner to Linux, FreeBSD and illumos.
+    How it is seen: a grant that overlaps a lock which was granted to another owner before, by frames in this
+    capture, and that its owner has not unlocked, with no restart of server or client in between. Compared at the
+    time of the server's answers: an UNLOCK that is under way does not count as held. Owners of one client with one
+    svid are one owner to Linux, FreeBSD and illumos.
 
-    What it cannot see: a release by an administrator or by the server itself, and an UNLOCK that the capture lost: where a loss shows,
-    it is only suspected. The same file under two handles (NFSv2 and v3, two exports) is not recognised as one.
+    What it cannot see: a release by an administrator or by the server itself, and an UNLOCK that the capture lost:
+    where a loss shows, it is only suspected. The same file under two handles (NFSv2 and v3, two exports) is not
+    recognised as one.
 
-    What to do: in a cluster check that its nodes share their locks, and that no two of them serve one file system; elsewhere it
-    is a server bug worth reporting with these frames.
+    What to do: in a cluster check that its nodes share their locks, and that no two of them serve one file system;
+    elsewhere it is a server bug worth reporting with these frames.
     """
     yield Judged(len(history.walked.table.rows))
     by: dict[tuple[int, int, int], list[Grant]] = {}
@@ -35,8 +38,14 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
         first = grants[0]
         server, client, other = first.file.server, first.owner.client, first.by.client
         end = max(g.at.time for g in grants)
-        doubts = history.visibility.all((client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), first.piece.granted.time, end)
+        doubts = history.visibility.all(
+            (client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), first.piece.granted.time, end
+        )
         doubts += history.visibility.all((other, server), (V.NO_LOSS, V.DECODED), first.asked.time, end)
+        # a restart of the first client, told by an SM_NOTIFY that is not in the capture, would explain the second grant
+        streams = [stream for stream in history.traffic.streams if stream.tcp and stream.src == client]
+        if lived_on(streams, first.piece.granted.time, end) is None:
+            doubts += history.visibility.all((client, server), (V.NSM,), first.piece.granted.time, end)
         proof = []
         for g in grants:
             text = f"{words.kind_of(g.exclusive)} {words.span_text(g.start, g.end)} granted to {words.host(history, g.by.client)}"

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
-from nlmdissect.history.table import Outcome
+from nlmdissect.history.table import Fate, Outcome
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+
+ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
 @rule("NSM001", "missing-server-notify", Severity.ERROR, source="C-01")
 def missing_server_notify(history: History) -> Iterator[Verdict]:
     """The server restarted and never sent SM_NOTIFY to a client that held locks.
 
-    Why it matters: the server has forgotten every lock. A client that is not told does not reclaim, its applications go on
-    as if they held their locks, and after the grace period the server gives the same locks to others.
+    Why it matters: the server has forgotten every lock. A client that is not told does not reclaim, its
+    applications go on as if they held their locks, and after the grace period the server gives the same locks to
+    others.
 
-    How it is seen: signs of a restart (old connections reset, lockd at a new port, a grace period, ...), a lock that was
-    granted before it and not released, and no SM_NOTIFY from any address of the server to that client until the grace period
-    was over or until the time was up in which the server tries (Linux: 15 minutes). Look-ups of statd's port that were
-    answered with a port, with no SM_NOTIFY behind them, are still this: sm-notify counts its xids up over all datagrams, so a
-    hole after such a look-up means that one was sent and lost before the capture point.
+    How it is seen: signs of a restart (old connections reset, lockd at a new port, a grace period, ...), a lock
+    that was granted before it and not released, and no SM_NOTIFY from any address of the server to that client
+    until the grace period was over or until the time was up in which the server tries (Linux: 15 minutes). Look-ups
+    of statd's port that were answered with a port, with no SM_NOTIFY behind them, are still this: sm-notify counts
+    its xids up over all datagrams, so a hole after such a look-up means that one was sent and lost before the
+    capture point.
 
-    What it cannot see: whether only lockd restarted (then Linux notifies nobody, see HOST002) where nothing shows it; notices
-    that left over a path that was not captured; a server that had stopped monitoring the client.
+    What it cannot see: whether only lockd restarted (then Linux notifies nobody, see HOST002) where nothing shows
+    it; notices that left over a path that was not captured; a server that had stopped monitoring the client.
 
-    What to do: on Linux, `systemctl status rpc-statd-notify` and `journalctl -u rpc-statd-notify`; is /var/lib/nfs/sm
-    kept over reboots (containers, diskless hosts, failover without shared statd state)? does the client's name there
-    resolve? does UDP from the server reach port 111 and statd of the client? Run `sm-notify -f` once the cause is mended, and restart
-    the applications that lost their locks. On other servers check that their status monitor runs at boot.
+    What to do: on Linux, `systemctl status rpc-statd-notify` and `journalctl -u rpc-statd-notify`; is
+    /var/lib/nfs/sm kept over reboots (containers, diskless hosts, failover without shared statd state)? does the
+    client's name there resolve? does UDP from the server reach port 111 and statd of the client? Run `sm-notify -f`
+    once the cause is mended, and restart the applications that lost their locks. On other servers check that their
+    status monitor runs at boot.
     """
     for row in history.recoveries:
         if row.role != "client" or not row.known:
@@ -41,39 +46,39 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
             continue
         if any(look.port == 0 for look in row.lookups) and not any(look.port for look in row.lookups):
             continue  # statd is not registered at the client
-        orphans = tuple(fate for fate in row.known if fate.outcome not in (Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED))
+        orphans = tuple(f for f in row.known if f.outcome not in ENDED)
         if not orphans:
             continue
         if row.decided is None:
-            yield NotAssessed(f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over")
+            name = words.host(history, row.boot.host)
+            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
             continue
-        yield _finding(history, row, row.decided)
+        yield _finding(history, row, orphans, row.decided)
 
 
-def _finding(history: History, row: Recovery, decided: int) -> Finding:
+def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided: int) -> Finding:
     boot, server, client = row.boot, row.boot.host, row.peer
-    start = boot.not_before.time if boot.not_before else boot.not_after.time
     conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.ALL_PATHS, V.DECODED)
-    doubts = history.visibility.all((server, client), conditions, start, decided)
-    orphans = row.known
-    tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
+    doubts = history.visibility.all((server, client), conditions, words.held_since(orphans), decided)
+    unseen = history.notices.unseen(server, boot.not_after.time, decided)
     unsent = any(look.port for look in row.lookups)
-    title = (
-        f"{words.who_restarted(history, boot)} and never sent SM_NOTIFY to {words.host(history, client)}, "
-        f"which held {words.locks_text(history, orphans)}"
-    )
-    if row.lookups:
-        title += "; it asked for the client's statd" + (" and got a port" if unsent else " and got no answer")
-    proof = [words.granted(history, f.file, f.owner, f.piece) for f in orphans]
-    sure = words.confidence(doubts, also=not unsent and boot.strength >= 3)
+    if len(row.lookups) == 1 and not unsent:
+        unseen = unseen or "it asked only once for statd's port, as if it was answered"
+    tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
+    asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
+    who = words.host(history, client)
     return Finding(
-        title,
-        words.evidence(words.restart(history, boot), proof, tried, over),
-        consequence=f"{words.host(history, client)} does not know that its locks are gone." + words.because(doubts),
-        remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, /var/lib/nfs/sm); "
-        "restart the applications that held these locks.",
-        confidence=sure if not boot.lived_on else Confidence.SUSPECTED,
+        f"{words.who_restarted(history, boot)} and never sent SM_NOTIFY to {who}, "
+        f"which held {words.locks_text(history, orphans)}{asked}",
+        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, over),
+        consequence=f"{who} does not know that its locks are gone."
+        + words.because(doubts)
+        + (f" Not certain: {unseen}." if unseen else "")
+        + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
+        remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, "
+        "/var/lib/nfs/sm); restart the applications that held these locks.",
+        confidence=words.confidence(doubts, also=not unsent and not unseen and words.alive(history, client, boot)),
         server=server,
         client=client,
         boot=boot.number,

@@ -21,19 +21,21 @@ PATIENCE = 30 * SECOND  # sm-notify of a host that is up runs within this
 def missing_client_notify(history: History) -> Iterator[Verdict]:
     """A client restarted and never told the server that holds its locks.
 
-    Why it matters: a server never drops a lock by itself. Until it is told, or restarts, everybody else is refused what the
-    client's former life has locked, the client's own new processes included.
+    Why it matters: a server never drops a lock by itself. Until it is told, or restarts, everybody else is refused
+    what the client's former life has locked, the client's own new processes included.
 
-    How it is seen: signs that the client began a new life (its NSM state in LOCK changed, its cookies start again, it mounts again,
-    old connections reset), locks that it held before, and neither SM_NOTIFY nor NLM_FREE_ALL to the server afterwards.
-    An error if somebody was refused or waited because of it; a warning if no harm came of it.
+    How it is seen: signs that the client began a new life (its NSM state in LOCK changed, its cookies start again,
+    it mounts again, old connections reset), locks that it held before, and neither SM_NOTIFY nor NLM_FREE_ALL to
+    the server afterwards. An error if somebody was refused or waited because of it; a warning if no harm came of
+    it.
 
-    What it cannot see: a restart that left no packet; a notice that left over a path that was not captured. The client's kernel
-    numbers its lock owners from 0 again, so the first process of the new life may be granted what the old life holds.
+    What it cannot see: a restart that left no packet; a notice that left over a path that was not captured. The
+    client's kernel numbers its lock owners from 0 again, so the first process of the new life may be granted what
+    the old life holds.
 
-    What to do: on the client, `systemctl enable --now rpc-statd-notify` (or start sm-notify at boot) and keep /var/lib/nfs/sm
-    over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock service of the server, which costs
-    every client a recovery.
+    What to do: on the client, `systemctl enable --now rpc-statd-notify` (or start sm-notify at boot) and keep
+    /var/lib/nfs/sm over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock
+    service of the server, which costs every client a recovery.
     """
     for row in history.recoveries:
         if row.role != "server" or not row.left:
@@ -60,7 +62,11 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
         f"{words.host(history, client)} restarted and never told {words.host(history, server)}, "
         f"which still holds its {words.lock_text(history, *first)}{more}",
         words.evidence(words.restart(history, boot), proof, harmed),
-        consequence=(f"{len(harmed)} requests were refused or wait because of it." if harmed else "Nobody was refused because of it so far.")
+        consequence=(
+            f"{len(harmed)} requests were refused or wait because of it."
+            if harmed
+            else "Nobody was refused because of it so far."
+        )
         + words.because(doubts),
         remedy="Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service).",
         severity=Severity.ERROR if harmed else Severity.WARNING,
@@ -83,10 +89,16 @@ def _harmed(history: History, row: Recovery) -> list[Evidence]:
             if (request.server, request.fh) == file and request.op in ("LOCK", "NM_LOCK") and not request.reclaim:
                 if (request.client, request.svid) == (owner.client, owner.svid):
                     continue
-                overlaps = request.start <= piece.end and piece.start <= request.end and (request.exclusive or piece.exclusive)
+                overlaps = (
+                    request.start <= piece.end and piece.start <= request.end and (request.exclusive or piece.exclusive)
+                )
                 refused = [a for a in request.answers if a.status == "DENIED" and a.at >= row.boot.not_after]
                 if overlaps and refused:
-                    found.append(Evidence(refused[-1].at, f"{words.host(history, request.client)} svid {request.svid} is refused"))
+                    found.append(
+                        Evidence(
+                            refused[-1].at, f"{words.host(history, request.client)} svid {request.svid} is refused"
+                        )
+                    )
     return found
 
 

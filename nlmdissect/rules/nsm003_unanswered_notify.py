@@ -15,19 +15,19 @@ from nlmdissect.rules import words
 def unanswered_notify(history: History) -> Iterator[Verdict]:
     """SM_NOTIFY was sent, and no try was ever answered.
 
-    Why it matters: the receiver does not know of the restart. If it held locks they are lost without a word; if it is a server,
-    it keeps the locks of the restarted client.
+    Why it matters: the receiver does not know of the restart. If it held locks they are lost without a word; if it
+    is a server, it keeps the locks of the restarted client.
 
-    How it is seen: at least two tries to one host (a sender that was answered does not try again) and no answer to any of
-    them, until after the last one. Info if a later try was answered, a warning if the grace period was over by then, or if
-    the receiver held no lock that this capture shows.
+    How it is seen: at least two tries to one host (a sender that was answered does not try again) and no answer to
+    any of them, until after the last one. Info if a later try was answered, a warning if the grace period was over
+    by then, or if the receiver held no lock that this capture shows.
 
-    What it cannot see: whether the notice or its answer was lost, and on which side of the capture point. A host that sends
-    nothing at all after the restart may simply be down, and then it has lost nothing.
+    What it cannot see: whether the notice or its answer was lost, and on which side of the capture point. A host
+    that sends nothing at all after the restart may simply be down, and then it has lost nothing.
 
-    What to do: on the receiver, is rpc.statd running (`rpcinfo -p | grep status`), and does its firewall let UDP from the
-    sender in, to port 111 and to statd's port (fix it with `port=` in the [statd] section of /etc/nfs.conf)? Then
-    restart the applications that held locks there.
+    What to do: on the receiver, is rpc.statd running (`rpcinfo -p | grep status`), and does its firewall let UDP
+    from the sender in, to port 111 and to statd's port (fix it with `port=` in the [statd] section of
+    /etc/nfs.conf)? Then restart the applications that held locks there.
     """
     for row in history.recoveries:
         if not row.tries:
@@ -46,8 +46,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     last = row.tries[-1].at.time
     conditions = (V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
     doubts = history.visibility.all((peer, sender), conditions, row.tries[0].at.time, last)
-    alive = any(span.src == peer and span.last > row.tries[0].at.time for span in history.traffic.activity)
-    held = [words.granted(history, f.file, f.owner, f.piece) for f in row.known]
+    alive = words.alive(history, peer, boot)
+    held = words.grants(history, row.known)
     held += [words.granted(history, *item) for item in row.left]
     harmless = not held
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
@@ -63,7 +63,7 @@ def _finding(history: History, row: Recovery) -> Finding:
         ),
         remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that rpc.statd runs there.",
         severity=Severity.WARNING if harmless else None,
-        confidence=words.confidence(doubts, also=alive and len(row.tries) > 1),
+        confidence=words.confidence(doubts, also=alive and len(row.tries) > 1 and boot.proven),
         server=sender if row.role == "client" else peer,
         client=peer if row.role == "client" else sender,
         boot=boot.number,

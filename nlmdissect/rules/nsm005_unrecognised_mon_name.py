@@ -16,8 +16,8 @@ from nlmdissect.rules import words
 def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
     """SM_NOTIFY was answered, but named a host that the receiver does not know, and nothing followed.
 
-    Why it matters: statd answers every notice, also those that it ignores. The sender is content and stops trying; the receiver's
-    locks are lost without a word.
+    Why it matters: statd answers every notice, also those that it ignores. The sender is content and stops trying;
+    the receiver's locks are lost without a word.
 
     How it is seen: an answered SM_NOTIFY whose mon_name is not one by which the host went before, a receiver that goes
     by names, and no reclaim although locks were held. Linux receivers also take the source address for a name, so
@@ -38,14 +38,16 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
             continue
         notice = right[0]
         assert notice.answered is not None
-        doubts = history.visibility.all((row.peer, row.boot.host), (V.NO_LOSS, V.BOTH_WAYS), notice.at.time, history.extent.last)
+        doubts = history.visibility.all(
+            (row.peer, row.boot.host), (V.NO_LOSS, V.BOTH_WAYS), notice.at.time, history.extent.last
+        )
         yield Finding(
             f"SM_NOTIFY to {words.host(history, row.peer)} names {notice.name}, which it does not seem to know: it answered, and "
             f"did not reclaim {words.locks_text(history, lost)}",
             words.evidence(
                 Evidence(notice.at, f"SM_NOTIFY mon_name={notice.name} state={notice.state}"),
                 Evidence(notice.answered, "answered: this says nothing"),
-                [words.granted(history, f.file, f.owner, f.piece) for f in lost],
+                words.grants(history, lost),
             ),
             consequence="The client goes on as if it held its locks." + words.because(doubts),
             remedy="Announce the name that clients know (sm-notify -v), and keep names consistent in DNS.",

@@ -43,15 +43,33 @@ def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
     return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
 
 
+def whole(history: History, fates: Iterable[Fate]) -> list[tuple[File, Owner, Piece]]:
+    """The locks that fates are about, each once and as it was at the restart; a fate may be about a part of one."""
+    found: dict[int, tuple[File, Owner, Piece]] = {}
+    for fate in fates:
+        found.setdefault(fate.piece.orphan, (fate.file, fate.owner, history.walked.table.orphans[fate.piece.orphan]))
+    return list(found.values())
+
+
 def locks_text(history: History, fates: Iterable[Fate]) -> str:
     """One lock in full, or how many there are."""
-    of = list(fates)
-    first = lock_text(history, of[0].file, of[0].owner, of[0].piece)
+    of = whole(history, fates)
+    first = lock_text(history, *of[0])
     return first if len(of) == 1 else f"{first} and {len(of) - 1} more"
 
 
 def refs(history: History, fates: Iterable[Fate]) -> tuple[LockRef, ...]:
-    return tuple(lock(history, fate.file, fate.owner, fate.piece) for fate in fates)
+    return tuple(lock(history, *item) for item in whole(history, fates))
+
+
+def grants(history: History, fates: Iterable[Fate]) -> list[Evidence]:
+    """The frames that prove that locks were held."""
+    return [granted(history, *item) for item in whole(history, fates)]
+
+
+def held_since(fates: Iterable[Fate]) -> int:
+    """When the first of the locks was granted (ns): what the capture lost since then may have been its release."""
+    return min(fate.piece.granted.time for fate in fates)
 
 
 def granted(history: History, file: File, owner: Owner, piece: Piece) -> Evidence:
@@ -84,6 +102,11 @@ def because(doubts: Iterable[Sight]) -> str:
     """What a finding that is only suspected could not be sure of, as a sentence; empty if nothing."""
     reasons = dict.fromkeys(f"{sight.condition} {sight.why}" for sight in doubts)
     return f" Not certain: {'; '.join(reasons)}." if reasons else ""
+
+
+def alive(history: History, peer: int, boot: Boot) -> bool:
+    """Whether a host was heard after another one's restart: one that is down has lost nothing."""
+    return any(span.src == peer and span.last > boot.not_after.time for span in history.traffic.activity)
 
 
 def who_restarted(history: History, boot: Boot) -> str:
