@@ -32,7 +32,7 @@ class Told:
 
     @property
     def says(self) -> list[str]:
-        """Each finding as ``error confirmed server=server client=client1: 5 4 3 2``: the frames of its evidence in order."""
+        """Each finding as ``error confirmed server=server client=client1: 5 4 3 2``: its evidence in order."""
         return [_said(f, self.names) for f in self.findings]
 
     @property
