@@ -1,0 +1,5 @@
+"""``python -m nlmdissect``: the same as the command."""
+
+from nlmdissect.cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""The door for programs: ``read`` a recording, look at its tables, ask what a rule means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlmdissect.analysis import Analysis, Asked, analyse, check
+from nlmdissect.history.history import History, read_history
+from nlmdissect.report.times import parse
+from nlmdissect.rules import find_rule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, "int | None"], None]
+Paths = str | Path | Sequence[str | Path]
+
+
+class Capture:
+    """One recording, read and judged. Tables are made when they are first asked for, and kept.
+
+    ``analysis`` has the findings as objects, ``history`` everything that they rest on; the tables are pandas
+    DataFrames whose columns ``nlmdissect.tables.TABLES`` describes.
+    """
+
+    def __init__(self, history: History, asked: Asked | None = None) -> None:
+        self.history = history
+        self._asked = asked
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def __repr__(self) -> str:
+        files = ", ".join(source.path for source in self.history.sources)
+        messages = sum(self.analysis.messages().values())
+        return f"<Capture {files}: {messages} messages, {len(self.analysis.findings)} findings>"
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """What the rules say, as objects."""
+        return analyse(self.history, self._asked)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by its name. Raises KeyError for one that does not exist."""
+        if name not in self._tables:
+            from nlmdissect.tables import build
+
+            self._tables[name] = build(name, self.analysis)
+        return self._tables[name]
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """One row an RPC message."""
+        return self.table("messages")
+
+    @property
+    def calls(self) -> pd.DataFrame:
+        """One row an RPC call with its answer, and one an answer whose call is not in the capture."""
+        return self.table("calls")
+
+    @property
+    def hosts(self) -> pd.DataFrame:
+        """One row an endpoint that takes part."""
+        return self.table("hosts")
+
+    @property
+    def boots(self) -> pd.DataFrame:
+        """One row a restart."""
+        return self.table("boots")
+
+    @property
+    def monitors(self) -> pd.DataFrame:
+        """One row a pair of hosts, one of which watches the other."""
+        return self.table("monitors")
+
+    @property
+    def locks(self) -> pd.DataFrame:
+        """One row a hold, from the request to its end."""
+        return self.table("locks")
+
+    @property
+    def waits(self) -> pd.DataFrame:
+        """One row a lock request that was answered BLOCKED."""
+        return self.table("waits")
+
+    @property
+    def recoveries(self) -> pd.DataFrame:
+        """One row a restart and a host that had to do with it."""
+        return self.table("recoveries")
+
+    @property
+    def reclaims(self) -> pd.DataFrame:
+        """One row a reclaim and its answer."""
+        return self.table("reclaims")
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """One row a step of a state machine."""
+        return self.table("steps")
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """One row a finding; ``analysis.findings`` has them as objects, with all their evidence."""
+        return self.table("findings")
+
+    @property
+    def defects(self) -> pd.DataFrame:
+        """One row a thing that the bytes got wrong."""
+        return self.table("defects")
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """One row a visibility condition that a rule asked for."""
+        return self.table("coverage")
+
+
+def read(
+    paths: Paths,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    progress: Progress | None = None,
+) -> Capture:
+    """Read a capture, or several files that are one recording; "-" is standard input.
+
+    ``select`` and ``ignore`` are rule codes. ``since`` and ``until`` leave out findings whose evidence lies wholly
+    outside of them; naive times are UTC. ``progress(done, total)`` is called with bytes while reading. Errors:
+    CaptureError for a path that is no capture, or for files that are not one recording; UsageError for a code or a
+    time that means nothing.
+    """
+    wanted = asked(select, ignore, since, until)
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    return Capture(read_history(several, progress), wanted)
+
+
+def asked(
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+) -> Asked:
+    """What is to be judged and shown. Raises UsageError for a code or a time that means nothing."""
+    return check(Asked(tuple(select), tuple(ignore), _time(since), _time(until)))
+
+
+def explain(code: str) -> str:
+    """The page of a rule. Raises UsageError for a code that no rule has."""
+    rule = find_rule(code)
+    return f"{rule.code} {rule.name} ({rule.severity.name.lower()})\n\n{rule.doc}\n"
+
+
+def _time(moment: datetime | str | None) -> int | None:
+    if moment is None:
+        return None
+    return parse(moment.isoformat() if isinstance(moment, datetime) else moment)

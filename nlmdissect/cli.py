@@ -1,0 +1,179 @@
+"""The command line: options, and the calls that they stand for. What is done is done elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nlmdissect.errors import NlmdissectError
+
+USAGE, FAILED = 2, 3
+
+app = typer.Typer(
+    name="nlmdissect",
+    help="Find lost NFSv3 locks in packet captures: what happened, who lost what, which packet is missing.",
+    epilog="Exit status: 0 nothing found; 1 findings; 2 wrong arguments, or nothing could be read; 3 the program failed.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Form(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class FailOn(StrEnum):
+    error = "error"
+    warning = "warning"
+    info = "info"
+    never = "never"
+
+
+Captures = Annotated[
+    list[str], typer.Argument(metavar="CAPTURE...", help="Files that are one recording; - is standard input.")
+]
+Output = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, and no progress.")]
+
+
+@app.command()
+def analyze(
+    captures: Captures,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How to report.")] = Form.text,
+    output: Output = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Show only these findings: NLM001,NSM.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Leave these findings out.")] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Exit with 1 for confirmed findings of this severity, or worse.")
+    ] = FailOn.error,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for suspected findings too.")] = False,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened from then on (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened until then (UTC).")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what happened, who lost what, and which packet is missing."""
+    from nlmdissect import api
+    from nlmdissect.findings import Severity
+    from nlmdissect.report import output as out
+    from nlmdissect.report.progress import Bar
+
+    out.refuse_overwriting(output, captures)
+    api.asked(_codes(select), _codes(ignore), since, until)  # complain before a long reading
+    with Bar(not quiet) as bar:
+        capture = api.read(
+            captures, select=_codes(select), ignore=_codes(ignore), since=since, until=until, progress=bar
+        )
+        analysis = capture.analysis
+    if form is Form.json:
+        from nlmdissect import __version__
+        from nlmdissect.report.json import render as render_json
+
+        parts: Iterable[str] = [render_json(analysis, __version__)]
+    else:
+        from nlmdissect.report.text import render
+
+        parts = [render(analysis, *_terminal(output), quiet=quiet)]
+    out.write(parts, output)
+    for result in analysis.results:
+        if result.error:
+            print(f"nlmdissect: rule {result.rule.code} failed; please report this:\n{result.error}", file=sys.stderr)
+    raise typer.Exit(analysis.status(None if fail_on is FailOn.never else Severity[fail_on.upper()], strict))
+
+
+@app.command()
+def show(
+    captures: Captures,
+    messages: Annotated[bool, typer.Option("--messages", help="One line a message instead of one a call.")] = False,
+    program: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Only these programs: nlm,nsm,portmap,mount.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="HOSTS", help="Only calls from or to these: addresses or names.")
+    ] = None,
+    output: Output = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Show the calls, or the messages, one a line."""
+    from nlmdissect.history.history import read_history
+    from nlmdissect.report import lines
+    from nlmdissect.report import output as out
+    from nlmdissect.report.progress import Bar
+
+    out.refuse_overwriting(output, captures)
+    programs = lines.programs(_codes(program))
+    with Bar(not quiet) as bar:
+        history = read_history(captures, bar)
+    chosen = lines.Chosen(programs, lines.hosts(history, _codes(host)))
+    out.write(lines.of_messages(history, chosen) if messages else lines.of_calls(history, chosen), output)
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(help="The code of a rule: NLM001.")], output: Output = None) -> None:
+    """Show a rule's page: why it matters, how it is seen, what it cannot see, what to do."""
+    from nlmdissect import api
+    from nlmdissect.report import output as out
+
+    out.write([api.explain(code)], output)
+
+
+@app.command()
+def rules(output: Output = None) -> None:
+    """List the rules."""
+    from nlmdissect.report import output as out
+    from nlmdissect.report.pages import catalogue
+
+    out.write([catalogue()], output)
+
+
+@app.callback(invoke_without_command=True)
+def common(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    if version:
+        from nlmdissect import __version__
+
+        print(f"nlmdissect {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The command. Ends the process with its exit status."""
+    try:
+        app()
+    except NlmdissectError as error:
+        from nlmdissect.report.escape import show as printable
+
+        hint = f"\n  {printable(error.hint)}" if error.hint else ""
+        print(f"nlmdissect: {printable(error.message)}{hint}", file=sys.stderr)
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception:
+        print(f"nlmdissect: the program failed; please report this:\n{traceback.format_exc()}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _codes(given: list[str] | None) -> list[str]:
+    """``--select A,B --select C`` as a list."""
+    return [code for text in given or [] for code in text.split(",") if code.strip()]
+
+
+def _terminal(output: str | None) -> tuple[int, bool]:
+    """How wide to write, and whether in colour."""
+    import shutil
+
+    terminal = output in (None, "-") and sys.stdout.isatty()
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return shutil.get_terminal_size((100, 24)).columns, terminal and not plain

@@ -1,0 +1,80 @@
+"""Where a report goes: a file that is there whole or not at all, or a stream that its reader may close at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from nlmdissect.errors import UsageError
+
+
+def write(parts: Iterable[str], output: str | None) -> None:
+    """Write the parts to a file, or to standard output (None, or "-"). A closed pipe ends it quietly. Raises
+    UsageError.
+    """
+    if output is None or output == "-":
+        to_stream(parts, sys.stdout)
+        return
+    path = Path(os.path.realpath(output))  # a link stays a link
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+                to_stream(parts, stream)
+        else:
+            _replace(parts, path)
+    except OSError as error:
+        raise UsageError(
+            f"{output}: {error.strerror or error}", "Give --output a file in a directory that can be written."
+        ) from error
+
+
+def refuse_overwriting(output: str | None, captures: Sequence[str]) -> None:
+    """Raise UsageError if the report would overwrite one of its captures."""
+    if output is None or output == "-":
+        return
+    for capture in captures:
+        with contextlib.suppress(OSError):
+            if capture != "-" and os.path.samefile(output, capture):
+                raise UsageError(f"{output} is a capture that is to be read", "Give --output another name.")
+
+
+def to_stream(parts: Iterable[str], stream: TextIO) -> None:
+    """Write and flush. When the reader is gone, the rest goes nowhere."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        for part in parts:
+            stream.write(part)
+        stream.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end and would complain then
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+def _replace(parts: Iterable[str], path: Path) -> None:
+    """Write beside the file, then put it in its place at once."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.writelines(parts)
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

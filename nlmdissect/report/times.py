@@ -1,0 +1,54 @@
+"""Moments as reports write them: UTC, to the nanosecond where it counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from nlmdissect.errors import UsageError
+
+SECOND = 10**9
+
+
+def iso(time: int) -> str:
+    """``2026-01-01T00:00:00.000000000Z`` of ns since 1970."""
+    seconds, fraction = divmod(time, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+
+
+def clock(time: int) -> str:
+    """``00:00:00.000000``: the time of day, for lines that stand below a date."""
+    return iso(time)[11:26]
+
+
+def day(time: int) -> str:
+    """``2026-01-01``."""
+    return iso(time)[:10]
+
+
+def duration(ns: int) -> str:
+    """``0.4 s``, ``65 s``, ``12 min``, ``3.5 h``."""
+    seconds = ns / SECOND
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def parse(text: str) -> int:
+    """ns since 1970 of an ISO 8601 date or time (naive: UTC), or of seconds since 1970. Raises UsageError."""
+    whole, _, fraction = text.strip().partition(".")
+    digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
+    zone = fraction[len(digits) :]
+    try:
+        if whole.lstrip("-").isdecimal() and len(whole) > 8 and not zone:
+            sign = -1 if whole.startswith("-") else 1
+            return int(whole) * SECOND + sign * int(f"{digits:0<9}"[:9])
+        moment = datetime.fromisoformat(whole + zone)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return round(moment.timestamp()) * SECOND + int(f"{digits:0<9}"[:9])
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"{text!r} is not a time",
+            "Write it as 2026-01-31T13:05:00 (UTC), with +02:00 for another zone, or as epoch seconds.",
+        ) from error

@@ -1,0 +1,113 @@
+"""The one line that a person in a hurry reads: what is wrong, or healthy, or that it cannot be told and why."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from nlmdissect.analysis import Analysis, reason
+from nlmdissect.findings import Confidence, Finding, Outcome, Severity
+from nlmdissect.report.escape import shorten
+from nlmdissect.report.pages import summary
+from nlmdissect.rules import BY_CODE
+
+ABOUT_THE_CAPTURE = "CAP"  # codes of this family say what the capture could not show
+
+
+class Word(StrEnum):
+    """The verdict in a word."""
+
+    WRONG = "WRONG"
+    SUSPECTED = "SUSPECTED"
+    WARNING = "WARNING"
+    CANNOT_TELL = "CANNOT TELL"
+    HEALTHY = "HEALTHY"
+
+
+class Verdict(NamedTuple):
+    word: Word
+    sentence: str
+
+
+def verdict(analysis: Analysis) -> Verdict:
+    """The worst root cause, or what was seen to go well, or why nothing can be said."""
+    bad = [f for f in analysis.findings if (f.severity or 0) >= Severity.WARNING]
+    roots = [f for f in bad if f.caused_by is None] or bad
+    if not roots:
+        return _nothing_found(analysis)
+    worst = max(roots, key=lambda f: (f.severity or 0, f.confidence))
+    if worst.severity is Severity.WARNING:
+        word = Word.WARNING
+    else:
+        word = Word.WRONG if worst.confidence is Confidence.CONFIRMED else Word.SUSPECTED
+    what = summary(BY_CODE[worst.code].doc).rstrip(".") if worst.code in BY_CODE else shorten(worst.title)
+    return Verdict(word, f"{what} ({_who(analysis, worst)}){_rest(bad, worst)}")
+
+
+def _who(analysis: Analysis, finding: Finding) -> str:
+    names = analysis.history.names
+    hosts = [shorten(_name(names.label(host))) for host in (finding.client, finding.server) if host is not None]
+    return ": ".join([finding.code, *([" at ".join(hosts)] if hosts else [])])
+
+
+def _name(label: str) -> str:
+    """The name alone; the address where there is none."""
+    return label.rpartition(" (")[0] or label
+
+
+def _rest(bad: list[Finding], worst: Finding) -> str:
+    others = [f for f in bad if f is not worst]
+    counts = [
+        (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is not None), "consequence"),
+        (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is None), "more error"),
+        (sum(1 for f in others if f.severity is Severity.WARNING), "warning"),
+    ]
+    words = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+    return f"; {', '.join(words)}" if words else ""
+
+
+def _nothing_found(analysis: Analysis) -> Verdict:
+    messages = analysis.messages()
+    about = [f for f in analysis.findings if f.code.startswith(ABOUT_THE_CAPTURE)]
+    if not messages["nlm"]:
+        if about:
+            return Verdict(Word.CANNOT_TELL, shorten(about[0].title, 300))
+        seen = (
+            f"only {messages['nsm']} NSM and {messages['portmap']} portmap messages are"
+            if sum(messages.values())
+            else "nothing is"
+        )
+        return Verdict(Word.CANNOT_TELL, f"no NLM message is in this recording, {seen} here to judge")
+    if any(result.error for result in analysis.results):
+        return Verdict(Word.CANNOT_TELL, "nothing wrong is seen, but a rule failed")
+    open_rules = [
+        r for r in analysis.results if r.outcome is Outcome.NOT_ASSESSED and analysis.asked.wants(r.rule.code)
+    ]
+    if open_rules:
+        first = open_rules[0]
+        more = f" (and {len(open_rules) - 1} more)" if len(open_rules) > 1 else ""
+        why = shorten(reason(first) or "", 300)
+        return Verdict(
+            Word.CANNOT_TELL, f"nothing wrong is seen, but {first.rule.code} could not be judged: {why}{more}"
+        )
+    if about:
+        return Verdict(Word.CANNOT_TELL, f"nothing wrong is seen, but {shorten(about[0].title, 300)}")
+    return Verdict(Word.HEALTHY, _well(analysis))
+
+
+def _well(analysis: Analysis) -> str:
+    history = analysis.history
+    parts = [_count(analysis.messages()["nlm"], "NLM message"), _count(len(history.walked.table.rows), "lock")]
+    if history.boots:
+        counts = [row.counts() for row in history.recoveries if row.role == "client"]
+        back, held = sum(c["reclaimed"] for c in counts), sum(sum(c.values()) for c in counts)
+        parts.append(_count(len(history.boots), "restart"))
+        if held:
+            parts.append(f"{back} of {held} locks reclaimed")
+    else:
+        parts.append("no restart")
+    return ", ".join(parts) + ": nothing wrong"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
