@@ -49,8 +49,8 @@ class Direction:
     """Order of one flow. ``next`` is the position of the next byte; ``started`` says whether it is known."""
 
     __slots__ = (
-        "ack_stamp", "acked", "acked_since", "buffered", "fin", "first_ack", "flow", "keep", "lost", "next", "records",
-        "silent", "sink", "started", "waiting", "waiting_since",
+        "ack_stamp", "acked", "acked_since", "buffered", "fin", "first_ack", "flow", "keep", "lost", "lost_at", "next",
+        "records", "silent", "sink", "started", "waiting", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, sink: Sink, flow: int, keep: int) -> None:
@@ -73,6 +73,7 @@ class Direction:
         self.ack_stamp: Stamp = (0, 0, 0, 0)
         self.fin: int | None = None
         self.lost: list[tuple[int, int]] = []
+        self.lost_at = 0
 
     @property
     def idle(self) -> bool:
@@ -134,8 +135,12 @@ class Direction:
         else:
             if self.lost and at < self.next:
                 self._late(at, data, self.next - at, stamp)
-            self._pass(Piece(at, data, size, stamp))
-            self.drain()
+            if self.waiting:  # of what is here already the first copy counts
+                known = self.next - at
+                self._wait(self.next, data[known:], size - known, stamp)
+                self.drain()
+            else:
+                self._pass(Piece(at, data, size, stamp))
 
     def acknowledge(self, ack: int, stamp: Stamp) -> None:
         """The peer has everything before ``ack``."""
@@ -176,9 +181,10 @@ class Direction:
         if done and self.waiting:
             self.waiting_since = self.waiting[0].stamp[1]
 
-    def skip(self, to: int) -> int:
+    def skip(self, to: int, now: int = 0) -> int:
         """Give up what is missing before position ``to``; how many bytes that was."""
         count = to - self.next
+        self.lost_at = now
         self.lost.append((self.next, to))
         del self.lost[:-MAX_LOST]
         self.records.hole(count)

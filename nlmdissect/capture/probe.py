@@ -77,13 +77,18 @@ def sane_flavor(flavor: int) -> bool:
 def plausible(b: bytes, i: int, have: int) -> int:
     """Could a record mark and an RPC header begin at ``b[i]``? 1 yes, 0 no, -1 yes as far as ``have`` bytes show.
 
-    The answer 1 or 0 depends on the first ``WINDOW`` bytes only, so that it is the same however they were cut.
+    The answer 1 or 0 depends on the first ``WINDOW`` bytes only, so that it is the same however they were cut. A record
+    whose first fragment is shorter than that is not recognised.
     Chance: two words of fixed content and three of small numbers, about 1 in 2**80 for random bytes.
     """
     if have < 12:
         return -1
-    length = be32(b, i) & 0x7FFFFFFF
+    length = be32(b, i)
     kind = be32(b, i + 8)
+    if length & 0x80000000:
+        length &= 0x7FFFFFFF
+    elif WINDOW - 4 <= length <= MAX_RECORD:
+        length = MAX_RECORD  # more fragments follow: how long the record is cannot be told
     if length < MIN_RECORD or length > MAX_RECORD or kind > 1:
         return 0
     if have < 16:
@@ -97,7 +102,7 @@ def plausible(b: bytes, i: int, have: int) -> int:
         fourth = be32(b, i + 16)
         fifth = be32(b, i + 20)
         if third == 1:
-            return 1 if fourth <= 1 and length <= 24 else 0
+            return 1 if fourth <= 1 and (length <= 24 or length == MAX_RECORD) else 0
         return 1 if sane_flavor(fourth) and fifth <= 400 and fifth & 3 == 0 and length >= 20 + fifth else 0
     if third != 2 or length < 40:
         return 0
@@ -120,9 +125,11 @@ def is_reply(b: bytes, i: int, have: int, length: int) -> bool:
     Stricter than ``classify``: it is asked where no call vouches for the message. DNS answers come near (an answer
     count of 1 reads as REPLY), the flavor and the lengths tell them apart.
     """
-    if have < 20 or length & 3 or be32(b, i + 4) != 1:
+    if have < 16 or length < 20 or length & 3 or be32(b, i + 4) != 1:
         return False
     stat = be32(b, i + 8)
+    if have < 20:  # cut by the capture
+        return have < length and be32(b, i + 12) <= 6
     if stat == 1:
         reject = be32(b, i + 12)
         return (reject == 0 and length == 24) or (reject == 1 and length == 20 and be32(b, i + 16) <= 14)

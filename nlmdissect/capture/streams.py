@@ -29,6 +29,9 @@ HOLD_TIME = 200_000_000
 UNANSWERED = 2_000_000_000
 """ns without any segment of the peer."""
 
+REMEMBERED = 2_000_000_000
+"""ns that bytes may still turn up after they were given up: so long the connection stays here."""
+
 MAX_ALL = 64 << 20
 """Bytes that wait in all connections together."""
 
@@ -96,7 +99,7 @@ class SlowRoad:
                     self._flush(direction)
                 else:
                     self._check(direction, (order, now, 0, 0))
-            if number in self.dead or all(self._can_go(direction) for direction in both):
+            if number in self.dead or all(_can_go(direction, now) for direction in both):
                 self._give_back(number)
         while sum(d.buffered for both in self.open.values() for d in both) > MAX_ALL:
             self.defect("too_much_out_of_order")
@@ -123,11 +126,6 @@ class SlowRoad:
             more = bool(t.flow_more[flow])
             records.more, records.continuing = more and records.left > 0, more and not records.left
         return direction
-
-    def _can_go(self, direction: Direction) -> bool:
-        if not direction.started:
-            return not direction.waiting and (direction.acked is None or direction.silent)
-        return direction.idle
 
     def _give_back(self, number: int) -> None:
         t = self.tables
@@ -180,9 +178,16 @@ class SlowRoad:
             alone = d.ack_stamp[1] < d.waiting_since and waited >= UNANSWERED
             if not (known or alone or d.buffered > MAX_WAITING or len(d.waiting) > MAX_PIECES):
                 break
-            self.notice(Kind.GAP, d.flow, d.skip(first.at), first.stamp)
+            self.notice(Kind.GAP, d.flow, d.skip(first.at, now), first.stamp)
         if d.waiting or not d.unseen or now - d.acked_since < REORDERED:
             return
         self.notice(Kind.UNSEEN_ACK, d.flow, d.unseen, d.ack_stamp)
         assert d.acked is not None
-        d.skip(d.acked)
+        d.skip(d.acked, now)
+
+
+def _can_go(direction: Direction, now: int) -> bool:
+    """Is there nothing that the hot loop could not go on with?"""
+    if not direction.started:
+        return not direction.waiting and (direction.acked is None or direction.silent)
+    return direction.idle and (not direction.lost_at or now - direction.lost_at >= REMEMBERED)
