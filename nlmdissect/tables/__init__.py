@@ -1,0 +1,62 @@
+"""The door to pandas: every public table, as declared in ``columns.py``. An empty recording has the same columns and
+types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nlmdissect.analysis import Analysis
+from nlmdissect.tables import wide
+from nlmdissect.tables.columns import TABLES, Column
+from nlmdissect.tables.rows import SMALL
+
+NOT_A_TIME = np.iinfo(np.int64).min
+
+__all__ = ["TABLES", "Column", "build"]
+
+
+def build(name: str, analysis: Analysis) -> pd.DataFrame:
+    """One table. Raises KeyError for a name that no table has."""
+    columns = TABLES[name]
+    match name:
+        case "calls":
+            data = wide.calls(analysis.history)
+        case "messages":
+            data = wide.messages(analysis.history)
+        case _:
+            rows = list(SMALL[name](analysis))
+            data = {column.name: [row[place] for row in rows] for place, column in enumerate(columns)}
+    return pd.DataFrame({column.name: _series(data[column.name], column.dtype) for column in columns})
+
+
+def _series(values: Any, dtype: str) -> pd.Series[Any]:
+    match dtype:
+        case "time":
+            times: pd.Series[Any] = pd.Series(_times(values)).dt.tz_localize("UTC")
+            return times
+        case "seconds":
+            return pd.Series(np.array(values, np.float64))
+        case "category":
+            return pd.Series(_categories(values))
+        case _:
+            return pd.Series(values, dtype=dtype)
+
+
+def _times(values: Any) -> np.ndarray[Any, np.dtype[np.datetime64]]:
+    if not isinstance(values, np.ndarray):
+        values = np.array([NOT_A_TIME if value is None else value for value in values], np.int64)
+    return values.astype("datetime64[ns]")  # type: ignore[no-any-return]
+
+
+def _categories(values: wide.Coded | Iterable[str | None]) -> pd.Categorical:
+    if not isinstance(values, wide.Coded):
+        words: dict[str, int] = {}
+        codes = [-1 if value is None else words.setdefault(value, len(words)) for value in values]
+        values = wide.Coded(np.array(codes, np.int64), list(words))
+    categories = pd.Index(values.words, dtype=object)
+    return pd.Categorical.from_codes(values.codes, categories=categories)
