@@ -7,8 +7,8 @@ from typing import Any
 
 from nlmdissect.analysis import Analysis, fingerprint
 from nlmdissect.findings import At
-from nlmdissect.history.history import History
 from nlmdissect.history.fates import File, Owner
+from nlmdissect.history.history import History
 from nlmdissect.machines.ranges import END
 from nlmdissect.rpc.requests import Request
 
@@ -61,7 +61,8 @@ def locks(analysis: Analysis) -> Rows:
     for row in history.walked.table.rows:
         yield (
             row.hold, *_lock(history, row.file, row.owner, row.start, row.end, row.exclusive),
-            row.asked.time, row.granted.time, _time(row.released), row.how or None, _seconds(row.asked, row.granted), _seconds(row.granted, row.released),
+            row.asked.time, row.granted.time,
+            _time(row.released), row.how or None, _seconds(row.asked, row.granted), _seconds(row.granted, row.released),
             row.granted.capture, row.granted.frame,
         )  # fmt: skip
 
@@ -95,7 +96,8 @@ def reclaims(analysis: Analysis) -> Rows:
         at = answer.at if answer else reclaim.request.at
         yield (
             reclaim.boot, *_asked(history, reclaim.request),
-            reclaim.request.at.time, answer.at.time if answer else None, answer.status if answer else None, reclaim.in_grace, at.capture, at.frame,
+            reclaim.request.at.time,
+            answer.at.time if answer else None, answer.status if answer else None, reclaim.in_grace, at.capture, at.frame,
         )  # fmt: skip
 
 
