@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlmdissect.capture.block import Defect, Source
+from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
@@ -93,12 +94,12 @@ def build(
     who = names(traffic.endpoints, calls, texts, asked)
     kinds = implementations(asked, texts)
     seen = signs(calls, texts, asked, signals, traffic.streams)
-    restarts, stray = boots(seen, traffic.streams)
+    restarts, stray = boots(seen, traffic.streams, traffic.endpoints)
     bound_grace(restarts, seen)
-    extent = _extent(sources)
+    extent = _extent(sources, traffic)
     sight = visibility(extent, signals, traffic.streams, calls, who)
     told = notices(calls, texts)
-    walked = walk(calls, asked, restarts, stray, who)
+    walked = walk(calls, asked, restarts, who)
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked:
         if r.op is Op.FREE_ALL:
@@ -125,7 +126,11 @@ def build(
     )
 
 
-def _extent(sources: tuple[Source, ...]) -> Extent:
+def _extent(sources: tuple[Source, ...], traffic: Traffic) -> Extent:
+    """The span of the network's captures: a loopback capture has a clock of its own, unless there is nothing else."""
+    scopes = traffic.endpoints.scopes
+    network = {stream.capture for stream in traffic.streams if scopes[stream.src] == NETWORK}
+    sources = tuple(s for number, s in enumerate(sources) if number in network) or sources
     first = [s.first for s in sources if s.first is not None]
     last = [s.last for s in sources if s.last is not None]
     return Extent(min(first, default=0), max(last, default=0), sum(s.dropped or 0 for s in sources))

@@ -55,12 +55,10 @@ class Notices:
     sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
 
     def unseen(self, sender: int, start: int, end: int) -> str:
-        """Why some of what ``sender`` announced from ``start`` to ``end`` (ns) is not in the capture; empty if nothing says so."""
+        """Why some of what ``sender`` announced in a span (ns) is not in the capture; empty if nothing says so."""
         of = [d for d in self.sent[sender] if start <= d.time <= end]
-        looked = any(
-            start <= look.at.time <= end for (s, _), looks in self.lookups.items() if s == sender for look in looks
-        )
-        if of and not looked:
+        asked = [look for (s, _), looks in self.lookups.items() if s == sender for look in looks]
+        if of and not any(start <= look.at.time <= end for look in asked):
             return "its SM_NOTIFYs are here, the port look-ups before them are not"
         for sport in {d.sport for d in of}:
             xids = sorted({d.xid for d in of if d.sport == sport})

@@ -16,8 +16,8 @@ from enum import StrEnum, auto
 from typing import TypeVar
 
 from nlmdissect.findings import At
+from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Try
-from nlmdissect.history.table import Fate, File, Outcome, Owner
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boots import Boot
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation
@@ -115,8 +115,11 @@ class Recoveries:
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
-            told = {receiver for (sender, receiver), tries in self.notices.tries.items()
-                    if self.names.notifies_for(sender, boot.host) and any(boot.during(t.at) for t in tries)}  # fmt: skip
+            told = {
+                receiver
+                for (sender, receiver), tries in self.notices.tries.items()
+                if self.names.notifies_for(sender, boot.host) and any(boot.during(t.at) for t in tries)
+            }
             for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
                 self.rows.append(
                     self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates)

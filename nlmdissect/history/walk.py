@@ -13,16 +13,18 @@ from typing import NamedTuple
 import numpy as np
 
 from nlmdissect.findings import At
-from nlmdissect.history.table import File, LockTable, Owner
+from nlmdissect.history.fates import Claim, File, Owner
+from nlmdissect.history.table import LockTable
 from nlmdissect.hosts.boots import Boot, life_at
 from nlmdissect.hosts.names import SM_NOTIFY, Names
-from nlmdissect.hosts.signs import Sign
 from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
 from nlmdissect.rpc.requests import BLOCKED, Answer, Op, Request
+
+UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Wait:
     "" still waits.
     """
 
+    number: int  # of the request
     request: Request
     since: At
     polls: int = 0
@@ -82,11 +85,9 @@ class _Event(NamedTuple):
     run: Callable[[], None]
 
 
-def walk(
-    calls: Calls, requests: list[Request], boots: list[Boot], stray: list[Sign], names: Names, until: int | None = None
-) -> Walked:
+def walk(calls: Calls, requests: list[Request], boots: list[Boot], names: Names, until: int | None = None) -> Walked:
     """Run every event up to ``until`` (ns; None: to the end) through the machines."""
-    walker = _Walker(boots, names)
+    walker = _Walker(requests, boots, names)
     agenda: list[_Event] = []
     for number, r in enumerate(requests):
         agenda += walker.agenda_of(number, r)
@@ -94,7 +95,7 @@ def walk(
     for boot in boots:
         place = float(np.searchsorted(times, boot.not_after.time)) - 0.5
         agenda.append(_Event(place, lambda boot=boot: walker.restarted(boot)))  # type: ignore[misc]
-    agenda += walker.notices(calls, {sign.at for sign in stray})
+    agenda += walker.notices(calls)
     agenda.sort(key=lambda event: event.order)
     stop = float("inf") if until is None else float(np.searchsorted(times, until, side="right")) - 0.25
     for event in agenda:
@@ -108,40 +109,37 @@ def walk(
 
 
 class _Walker:
-    def __init__(self, boots: list[Boot], names: Names) -> None:
-        self.boots, self.names = boots, names
+    def __init__(self, requests: list[Request], boots: list[Boot], names: Names) -> None:
+        self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
         self.done = Walked(self.table)
         self.states: dict[int, request.R] = {}
         self.waiting: dict[tuple[int, int, int, int, int, int], Wait] = {}
-        self.of_client: dict[int, list[int]] = {}
+        self.open: dict[int, Request] = {}  # requests that were asked and not decided
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
         if not r.readable:
             return []
-        lock = r.op in (Op.LOCK, Op.NM_LOCK)
-        if lock:
+        if r.op in (Op.LOCK, Op.NM_LOCK):
             self.states[number] = request.R.UNSEEN
         agenda = []
         for index, send in enumerate(r.sends):
             agenda.append(_Event(send.order, lambda at=send.at, first=index == 0: self.sent(number, r, at, first)))  # type: ignore[misc]
-        for answer in r.answers:
-            agenda.append(_Event(answer.order, lambda answer=answer: self.answered(number, r, answer)))  # type: ignore[misc]
+        agenda += [_Event(a.order, lambda answer=a: self.answered(number, r, answer)) for a in r.answers]  # type: ignore[misc]
         if r.reclaim and not r.answers:
             self.done.reclaims.append(self._reclaim(r, None, ()))
         return agenda
 
     def sent(self, number: int, r: Request, at: At, first: bool) -> None:
         """A call was sent, for the first time or again."""
-        file, owner = File(r.server, r.fh), Owner(r.client, r.oh, r.svid)
         self._request_step(number, request.E.ASK, at)
         match events.of_call(r):
             case hold.E.UNLOCK:
-                self.table.unlock(file, owner, r.start, r.end, hold.E.UNLOCK, at, self._too_late(r.server, at))
+                self.table.unlock(_claim(r), hold.E.UNLOCK, at, self._too_late(r.server, at))
                 self._end_wait(r, at, "cancelled")
             case hold.E.RECLAIM:
-                self.table.ask_reclaim(file, owner, r.start, r.end, at)
+                self.table.ask_reclaim(_claim(r), at)
             case hold.E.CALLBACK if first:
                 self._called_back(r, at)
             case hold.E.FREED if first:
@@ -153,43 +151,29 @@ class _Walker:
 
     def answered(self, number: int, r: Request, answer: Answer) -> None:
         """An answer arrived."""
-        file, owner = File(r.server, r.fh), Owner(r.client, r.oh, r.svid)
-        boot = life_at(self.boots, r.server, answer.at.time)
-        self._request_step(number, events.of_request(answer.status), answer.at)
-        asked = _asked(r, answer)
+        at, asked = answer.at, _asked(r, answer)
+        boot = life_at(self.boots, r.server, at.time)
+        self._request_step(number, events.of_request(answer.status), at)
         match events.of_answer(r, answer.status):
             case hold.E.RECLAIM_REFUSED:
-                before = self.table.refuse_reclaim(
-                    file, owner, r.start, r.end, r.exclusive, answer.status, answer.at, asked, boot
-                )
+                before = self.table.refuse_reclaim(_claim(r), answer.status, at, asked, boot)
                 self.done.reclaims.append(self._reclaim(r, answer, tuple(before)))
-            case (hold.E.GRANTED | hold.E.RECLAIM_GRANTED) as event if r.op is not Op.GRANTED:
+            case (hold.E.GRANTED | hold.E.CALLBACK_REFUSED) as event if r.op is Op.GRANTED:
+                self.table.answer_callback(self._handed(r)[1], event, at)
+                if event is hold.E.GRANTED:
+                    self._end_wait(r, at, "called back")
+            case (hold.E.GRANTED | hold.E.RECLAIM_GRANTED) as event:
                 if event is hold.E.RECLAIM_GRANTED:
                     self.done.reclaims.append(self._reclaim(r, answer, ()))
-                self.table.grant(
-                    file,
-                    owner,
-                    r.start,
-                    r.end,
-                    r.exclusive,
-                    event,
-                    answer.at,
-                    asked,
-                    boot,
-                    monitored=r.op is not Op.NM_LOCK,
-                )
-                self._end_wait(r, answer.at, "granted")
+                self.table.grant(_claim(r), event, at, asked, boot, monitored=r.op is not Op.NM_LOCK)
+                self._end_wait(r, at, "granted")
                 if r.op is not Op.NM_LOCK:
-                    self._monitor(r.server, r.client, monitor.E.LOCKED, answer.at)
-                    self._monitor(r.client, r.server, monitor.E.LOCKED, answer.at)
-            case (hold.E.GRANTED | hold.E.CALLBACK_REFUSED) as event:
-                self.table.answer_callback(file, self._waiter(r)[1], r.start, r.end, event, answer.at)
-                if event is hold.E.GRANTED:
-                    self._end_wait(r, answer.at, "called back")
+                    self._monitor(r.server, r.client, monitor.E.LOCKED, at)
+                    self._monitor(r.client, r.server, monitor.E.LOCKED, at)
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
-                self.table.unlock(file, owner, r.start, r.end, event, answer.at, self._too_late(r.server, answer.at))
+                self.table.unlock(_claim(r), event, at, self._too_late(r.server, at))
             case _:
-                self._waits(r, answer)
+                self._waits(number, r, answer)
 
     def restarted(self, boot: Boot) -> None:
         """A host, or its lockd, restarted."""
@@ -201,52 +185,54 @@ class _Walker:
             if watcher == boot.host:
                 self._monitor(watcher, watched, monitor.E.RESTARTED, boot.not_after)
         for key, wait in list(self.waiting.items()):
-            if boot.host == wait.request.client or boot.host == wait.request.server:
+            if boot.host in (wait.request.client, wait.request.server):
                 wait.ended, wait.how = boot.not_after, "restarted"
                 del self.waiting[key]
+        for number, r in list(self.open.items()):
+            if r.server == boot.host:
+                self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
+            if r.client == boot.host and not boot.lived_on:
+                self._request_step(number, request.E.CLIENT_RESTARTED, boot.not_after)
 
-    def notices(self, calls: Calls, stray: set[At]) -> list[_Event]:
+    def notices(self, calls: Calls) -> list[_Event]:
         """SM_NOTIFY: what it does to the locks that its sender has at the receiver."""
         agenda = []
         notify = (calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.frame != 0) & (calls.reply_frame != 0)
         for row in (notify & (calls.state != NONE)).nonzero()[0].tolist():
             at, sender, receiver = calls.at(row), int(calls.src[row]), int(calls.dst[row])
-            event = hold.E.NOTIFIED_ALIVE if at in stray else hold.E.FREED
-            run = lambda s=sender, r=receiver, e=event, at=at: self._noticed(s, r, e, at)  # noqa: E731
+            run = lambda s=sender, r=receiver, at=at: self._noticed(s, r, at)  # noqa: E731
             agenda.append(_Event(float(calls.order[row]), run))
         return agenda
 
-    def _noticed(self, sender: int, receiver: int, event: hold.E, at: At) -> None:
+    def _noticed(self, sender: int, receiver: int, at: At) -> None:
         for client in {owner.client for _, owner, _ in self.table.of(receiver)}:
             if client == sender:
-                self.table.client_event(receiver, client, event, at)
+                self.table.noticed(receiver, client, at)
             elif self.names.notifies_for(sender, client):  # servers that go by names free these as well
                 self.table.client_event(receiver, client, hold.E.NOTIFIED_ALIVE, at)
         self._monitor(receiver, sender, monitor.E.NOTIFY, at)
 
     def _called_back(self, r: Request, at: At) -> None:
-        wait, owner = self._waiter(r)
+        wait, claim = self._handed(r)
         boot = life_at(self.boots, r.server, at.time)
-        asked = wait.request.at if wait is not None else at
-        self.table.grant(File(r.server, r.fh), owner, r.start, r.end, r.exclusive, hold.E.CALLBACK, at, asked, boot)
-        if wait is not None and wait.called is None:
-            wait.called = at
-
-    def _waiter(self, r: Request) -> tuple[Wait | None, Owner]:
-        """Who a callback is for: by file, svid and range, never by cookie or caller_name."""
-        wait = self.waiting.get((r.server, r.client, r.fh, r.svid, r.start, r.end))
+        self.table.grant(claim, hold.E.CALLBACK, at, wait.request.at if wait is not None else at, boot)
         if wait is not None:
-            return wait, Owner(r.client, wait.request.oh, r.svid)
-        return None, Owner(r.client, r.oh, r.svid)
+            wait.called = wait.called or at
+            self._request_step(wait.number, request.E.CALLBACK, at)
 
-    def _waits(self, r: Request, answer: Answer) -> None:
+    def _handed(self, r: Request) -> tuple[Wait | None, Claim]:
+        """What a callback hands to whom: by file, svid and range, never by cookie or caller_name."""
+        wait = self.waiting.get((r.server, r.client, r.fh, r.svid, r.start, r.end))
+        return wait, _claim(r) if wait is None else _claim(r)._replace(owner=_claim(wait.request).owner)
+
+    def _waits(self, number: int, r: Request, answer: Answer) -> None:
         if r.op is not Op.LOCK:
             return
         key = (r.server, r.client, r.fh, r.svid, r.start, r.end)
         if answer.status == BLOCKED:
             wait = self.waiting.get(key)
             if wait is None:
-                wait = self.waiting[key] = Wait(r, answer.at)
+                wait = self.waiting[key] = Wait(number, r, answer.at)
                 self.done.waits.append(wait)
             wait.polls, wait.last = wait.polls + 1, answer.at
         else:
@@ -259,6 +245,8 @@ class _Walker:
             if same and r.start <= other.start and other.end <= r.end:
                 wait.ended, wait.how = at, how
                 del self.waiting[key]
+                if how == "cancelled":
+                    self._request_step(wait.number, request.E.CANCEL, at)
 
     def _reclaim(self, r: Request, answer: Answer | None, pieces: tuple[Piece, ...]) -> Reclaim:
         at = answer.at if answer else r.at
@@ -273,6 +261,10 @@ class _Walker:
         if number in self.states:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.steps.append(step)
+            if self.states[number] in UNDECIDED:
+                self.open.setdefault(number, self.requests[number])
+            else:
+                self.open.pop(number, None)
 
     def _monitor(self, watcher: int, watched: int, event: monitor.E, at: At) -> None:
         edge = self.done.edges.setdefault((watcher, watched), Edge(watcher, watched))
@@ -281,6 +273,10 @@ class _Walker:
         if edge.state is not before:
             edge.since = at
             self.done.steps.append(step)
+
+
+def _claim(r: Request) -> Claim:
+    return Claim(File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive)
 
 
 def _asked(r: Request, answer: Answer) -> At:

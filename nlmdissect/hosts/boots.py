@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
@@ -81,11 +82,15 @@ class _Life:
     pending: list[Sign] = field(default_factory=list)
 
 
-def boots(signs: list[Sign], streams: list[Stream]) -> tuple[list[Boot], list[Sign]]:
-    """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one."""
+def boots(signs: list[Sign], streams: list[Stream], endpoints: Endpoints) -> tuple[list[Boot], list[Sign]]:
+    """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one.
+
+    Loopback addresses do not restart: what happens there has its own clock and belongs to the host, not to 127.0.0.1.
+    """
     by_host: dict[int, list[Sign]] = defaultdict(list)
     for sign in signs:
-        by_host[sign.host].append(sign)
+        if endpoints.scopes[sign.host] == NETWORK:
+            by_host[sign.host].append(sign)
     own: dict[int, list[Stream]] = defaultdict(list)
     for stream in streams:
         if stream.tcp:

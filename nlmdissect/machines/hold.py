@@ -182,7 +182,7 @@ HOLD = Machine("hold", H.UNSEEN, E, [
     (H.STOLEN,       E.SERVER_RESTARTED,   H.ORPHANED),    # the thief's lock is gone as well
     (H.STOLEN,       E.CLIENT_RESTARTED,   H.RELEASED),
 
-    (H.DEAD,         E.GRANTED,            H.HELD),        # same owner numbers in the client's next life (client kernels count them from 0)
+    (H.DEAD,         E.GRANTED,            H.HELD),        # kernels number owners from 0 in every life
     (H.DEAD,         E.CALLBACK,           H.HANDED),
     (H.DEAD,         E.UNLOCK,             H.RELEASING),   # the next life's UNLOCK cuts a hole into the orphan
     (H.DEAD,         E.UNLOCK_GRANTED,     H.RELEASED),

@@ -6,16 +6,17 @@ is not kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nlmdissect.protocols import Procedure
+from nlmdissect.protocols import PORTMAP, Procedure, find
 from nlmdissect.protocols.portmap import uaddr_port
 from nlmdissect.rpc.calls import NONE, Builder, Texts
 from nlmdissect.xdr.columns import Columns, decode_columns
-from nlmdissect.xdr.schema import Struct
+from nlmdissect.xdr.schema import Struct, Xdr
 
 Ints = NDArray[np.int64]
 
@@ -25,12 +26,14 @@ NUMBERS = {
     "l_offset": "offset", "l_len": "length", "mode": "mode", "access": "access", "sequence": "sequence",
     "stat": "status", "res_stat": "status",
     "my_prog": "my_program", "my_vers": "my_version", "my_proc": "my_procedure",
-    "prog": "asked_program", "vers": "asked_version", "prot": "asked_protocol", "proc": "asked_procedure", "port": "port",
+    "prog": "asked_program", "vers": "asked_version", "prot": "asked_protocol", "proc": "asked_procedure",
+    "port": "port",
 }  # fmt: skip
 TEXTS = {
     "cookie": "cookie", "caller_name": "caller_name", "name": "caller_name", "fh": "fh", "oh": "oh",
     "mon_name": "mon_name", "my_name": "my_name", "priv": "priv", "netid": "netid", "addr": "uaddr", "uaddr": "uaddr",
 }  # fmt: skip
+RELAYED = frozenset({"CALLIT", "BCAST", "INDIRECT"})  # portmap calls another program on the caller's behalf
 HOLDER = "stat."  # the holder of a conflicting lock hangs below the status of a TEST
 SIGNED = frozenset({"status"})
 
@@ -47,6 +50,8 @@ def read_args(
     skip = frozenset({"port"}) if procedure.name in ("GETPORT", "CALLIT") else frozenset()
     _keep(table, texts, rows, columns, buf, skip)
     table["bad"][rows] = columns.bad
+    if procedure.name in RELAYED:
+        _relayed(table, texts, rows, columns, buf, "args", lambda inner: inner.args)
     if procedure.name in ("SET", "UNSET"):
         _ports_of_uaddrs(table, texts, rows)
 
@@ -63,11 +68,14 @@ def read_results(
         seen = columns.read("state")
         table["res_state"][rows[seen]] = columns.fields["state"][seen] & 0xFFFFFFFF
     table["reply_bad"][rows] = columns.bad
+    if procedure.name in RELAYED:
+        leaf = "res" if "res.at" in columns.fields else "results"
+        _relayed(table, texts, rows, columns, buf, leaf, lambda inner: inner.res)
     if procedure.name in ("GETADDR", "GETVERSADDR"):
         _ports_of_uaddrs(table, texts, rows)
 
 
-def _struct(t: Any) -> Struct:
+def _struct(t: Xdr) -> Struct:
     return t if isinstance(t, Struct) else Struct("value", value=t)
 
 
@@ -90,6 +98,29 @@ def _keep(
             column = table[prefix + name]
             new = values[seen]
             column[rows[seen]] = new if column.dtype == np.uint64 or name in SIGNED else new & 0xFFFFFFFF
+
+
+def _relayed(
+    table: Builder,
+    texts: Texts,
+    rows: Ints,
+    columns: Columns,
+    buf: NDArray[np.uint8],
+    leaf: str,
+    of: Callable[[Procedure], Xdr],
+) -> None:
+    """The call inside a call: its body is read as if it had been sent by itself. Unknown programs are left alone."""
+    seen = np.flatnonzero(columns.read(leaf))
+    at = columns.fields[f"{leaf}.at"]
+    end = at + columns.fields[f"{leaf}.len"]
+    wanted = np.stack([table[f"asked_{name}"][rows] for name in ("program", "version", "procedure")], axis=1)
+    for kind in np.unique(wanted[seen], axis=0):
+        inner = find(*kind.tolist())
+        if inner is None or kind[0] == PORTMAP:
+            continue
+        here = seen[(wanted[seen] == kind).all(axis=1)]
+        body = decode_columns(_struct(of(inner)), buf, at[here], end[here])
+        _keep(table, texts, rows[here], body, buf, frozenset({"prog", "vers", "prot", "proc", "port"}))
 
 
 def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints:

@@ -24,7 +24,8 @@ NONE = -1  # "not there", in every signed column
 RPC_MISMATCH = 6
 AUTH_ERROR = 7
 RPC_STATUS = (
-    "SUCCESS", "PROG_UNAVAIL", "PROG_MISMATCH", "PROC_UNAVAIL", "GARBAGE_ARGS", "SYSTEM_ERR", "RPC_MISMATCH", "AUTH_ERROR",
+    "SUCCESS", "PROG_UNAVAIL", "PROG_MISMATCH", "PROC_UNAVAIL", "GARBAGE_ARGS", "SYSTEM_ERR",
+    "RPC_MISMATCH", "AUTH_ERROR",
 )  # fmt: skip
 
 
@@ -147,8 +148,12 @@ class Builder:
     later).
     """
 
-    ZERO = frozenset({"frame", "capture", "reply_frame", "reply_capture", "replies", "tcp", "service", "offset", "length", "holder_offset",
-                      "holder_length", "encrypted", "bad", "reply_bad", "cut", "reply_cut"})  # fmt: skip
+    # fmt: off
+    ZERO = frozenset({
+        "frame", "capture", "reply_frame", "reply_capture", "replies", "tcp", "service", "offset", "length",
+        "holder_offset", "holder_length", "encrypted", "bad", "reply_bad", "cut", "reply_cut",
+    })
+    # fmt: on
     WIDE = frozenset({"offset", "length", "holder_offset", "holder_length"})
 
     def __init__(self) -> None:

@@ -137,8 +137,9 @@ class _Requests:
     def call(self, row: int, op: Op, asynchronous: bool) -> None:
         c = self._calls
         request = self._new(row, op, asynchronous)
-        key = (op, asynchronous, request.version, request.server, request.client, request.cookie, request.fh, request.oh,
-               request.svid, request.start, request.end, request.exclusive, request.block, request.reclaim)  # fmt: skip
+        r = request
+        key = (op, asynchronous, r.version, r.server, r.client, r.cookie, r.fh, r.oh, r.svid, r.start, r.end,
+               r.exclusive, r.block, r.reclaim)  # fmt: skip
         earlier = self._by_arguments.get(key)
         if earlier is not None and self._continues(earlier, row):
             request = earlier
@@ -176,7 +177,7 @@ class _Requests:
     def _continues(self, earlier: Request, row: int) -> bool:
         c, last = self._calls, earlier.sends[-1]
         if int(c.xid[row]) == int(c.xid[last.row]):
-            return c.time[row] - last.at.time <= 2 * POLL_WITHIN
+            return bool(c.time[row] - last.at.time <= 2 * POLL_WITHIN)
         answered = [a for a in earlier.answers if a.order < c.order[row]]
         if answered and final(answered[-1].status):
             return False
@@ -189,9 +190,9 @@ class _Requests:
         start, end = span(int(c.offset[row]), int(c.length[row]))
         if c.version[row] != 4 and end > 0xFFFFFFFF:  # 32-bit versions: nothing lies beyond, so this is the end
             end = END
+        cookie, caller_name, fh, oh, svid = (int(x[row]) for x in (c.cookie, c.caller_name, c.fh, c.oh, c.svid))
         return Request(
-            op, asynchronous, int(c.version[row]), server, client,
-            *(int(column[row]) for column in (c.cookie, c.caller_name, c.fh, c.oh, c.svid)), start, end,
+            op, asynchronous, int(c.version[row]), server, client, cookie, caller_name, fh, oh, svid, start, end,
             bool(c.exclusive[row] == 1), bool(c.block[row] == 1), bool(c.reclaim[row] == 1), int(c.state[row]),
-            not c.bad[row] and not c.encrypted[row],
+            readable=not c.bad[row] and not c.encrypted[row],
         )  # fmt: skip

@@ -43,7 +43,8 @@ def one_sided_capture(history: History) -> Iterator[Verdict]:
         reported.add(frozenset((src, dst)))
         a, b = missing[0]
         yield Finding(
-            f"Nothing that {words.host(history, a)} sent to {words.host(history, b)} is in this capture, only the other direction",
+            f"Nothing that {words.host(history, a)} sent to {words.host(history, b)} is in this capture, "
+            "only the other direction",
             (Evidence(calls.at(row), "one direction of this pair"),),
             consequence="What the missing direction said is unknown; nothing is called missing for this pair.",
             remedy="Capture on one of the two hosts, or mirror both directions.",

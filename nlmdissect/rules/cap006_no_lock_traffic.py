@@ -35,7 +35,10 @@ def no_lock_traffic(history: History) -> Iterator[Verdict]:
     elif calls_of(history, MOUNT, PORTMAP, NSM):
         looks = "it looks like a mount with nolock or local_lock, or like applications that lock nothing"
     else:
-        looks = "no MOUNT and no portmap call is here either: the capture began after the mount, or a filter hides other ports"
+        looks = (
+            "no MOUNT and no portmap call is here either: the capture began after the mount, "
+            "or a filter hides other ports"
+        )
     yield Finding(
         f"NFS is in this capture, NLM is not: {looks}",
         (Evidence(first_frame_of(history), "NFS"),),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nlmdissect.findings import Finding
+from nlmdissect.findings import Finding, Severity
 
 # fmt: off
 NOT_TOLD = ("NSM001", "NSM003", "NSM005", "HOST002")
@@ -34,12 +34,8 @@ def _root(findings: list[Finding], index: int) -> int | None:
             continue
         for root in roots:
             for number, other in enumerate(findings):
-                if (
-                    other.code == root
-                    and number != index
-                    and other.severity >= 1
-                    and all(_same(finding, other, k) for k in key)
-                ):  # type: ignore[operator]
+                told = other.code == root and other.severity is not Severity.INFO
+                if told and all(_same(finding, other, k) for k in key):
                     return number
     return None
 

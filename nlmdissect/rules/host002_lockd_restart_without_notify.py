@@ -52,11 +52,11 @@ def _finding(history: History, row: Recovery, decided: int) -> Finding:
     doubts = history.visibility.all((boot.host, row.peer), conditions, start, decided)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     return Finding(
-        f"lockd on {words.host(history, boot.host)} restarted without a reboot and did not tell {words.host(history, row.peer)}, "
-        f"which held {words.locks_text(history, row.known)}",
+        f"lockd on {words.host(history, boot.host)} restarted without a reboot and did not tell "
+        f"{words.host(history, row.peer)}, which held {words.locks_text(history, row.known)}",
         words.evidence(words.restart(history, boot), words.grants(history, row.known), over),
-        consequence=f"The host stayed up ({boot.lived_on}), so its sm-notify did not run; the client does not know that its locks "
-        "are gone." + words.because(doubts),
+        consequence=f"The host stayed up ({boot.lived_on}), so its sm-notify did not run; the client does not know "
+        "that its locks are gone." + words.because(doubts),
         remedy="Run sm-notify -f after every restart of nfsd or lockd; restart the applications that lost their locks.",
         confidence=words.confidence(doubts, also=boot.unbroken),
         server=boot.host,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, Severity, Verdict, rule
+from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.table import File, Owner
 from nlmdissect.history.walk import Reclaim
 from nlmdissect.machines.ranges import END
-from nlmdissect.rpc.names import handle_text
+from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import GRACE, GRANTED
 from nlmdissect.rules import words
 
 # fmt: off
 WHY = {
     "DENIED": "somebody else holds a conflicting lock by now, over NLM, NFSv4 or on the server itself",
-    "DENIED_NOLOCKS": "the server could not monitor the client (is statd running there?), ran out of memory, or nfsd was not ready",
+    "DENIED_NOLOCKS": "the server could not monitor the client (does statd run?), is out of memory, or has no nfsd yet",
     "BLOCKED": "a reclaim must not block: the server is broken, and Linux clients take it for a refusal",
-    "DENIED_GRACE_PERIOD": "others were still held off: the grace period is not the same for all of the server's exports or nodes",
+    "DENIED_GRACE_PERIOD": "others were still held off: the grace period is not the same for all exports or nodes",
     "DEADLCK": "the server sees a deadlock, which a reclaim cannot make",
     "ROFS": "the export is read-only now",
     "STALE_FH": "the file or its export is gone, or got another file handle (fsid)",

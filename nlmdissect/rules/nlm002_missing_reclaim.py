@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
-from nlmdissect.history.table import Fate, Outcome
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 
@@ -58,7 +58,7 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
         words.evidence(notices[:1], held, notices[1:], words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts),
-        remedy="Look on the client for why statd did not reach lockd (a capture on lo shows it); restart the application.",
+        remedy="Look on the client for why statd did not reach lockd (capture on lo); restart the application.",
         confidence=words.confidence(doubts, also=boot.proven),
         server=server,
         client=client,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
-from nlmdissect.history.table import Grant
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import unsettled
 
 
 @rule("NLM004", "stolen-lock", Severity.ERROR, source="C-10")
@@ -44,16 +45,15 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
     doubts = history.visibility.all((client, server), conditions, start, max(t.at.time for t in thefts))
     doubts += history.visibility.all((server, other), (V.DECODED,), first.asked.time, first.at.time)
-    sure = first.piece.known and boot is not None and boot.proven and client != other
-    taken = words.span_text(first.start, first.end)
+    sure = first.piece.known and boot is not None and boot.proven and client != other and not unsettled(history, thefts)
     lost = words.lock_text(history, first.file, first.owner, first.piece)
     more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
-    grants = [Evidence(t.at, f"{words.kind_of(t.exclusive)} {words.span_text(t.start, t.end)} granted to {words.host(history, t.by.client)}")
-              for t in thefts]  # fmt: skip
+    grants = [words.taken(history, theft) for theft in thefts]
     asked = [Evidence(t.asked, "NLM_LOCK, not a reclaim") for t in thefts]
     held = [words.granted(history, t.file, t.owner, t.piece) for t in thefts]
     return Finding(
-        f"{words.host(history, other)} was granted {taken} while {words.host(history, client)} believes that it holds its {lost}{more}",
+        f"{words.host(history, other)} was granted {words.span_text(first.start, first.end)} while "
+        f"{words.host(history, client)} believes that it holds its {lost}{more}",
         words.evidence(
             grants[:1], held[:1], asked, grants[1:], held[1:], words.restart(history, boot) if boot else None
         ),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.table import File, Owner
 from nlmdissect.history.walk import Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
@@ -57,7 +57,8 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
         if death is not None:
             yield _finding(history, server, client, cases, death, True)
         elif _unusually_silent(history, client, last):
-            text = f"the last that was heard of {words.host(history, client)}; then {(history.extent.last - last) / SECOND:.0f} s of silence"
+            silence = (history.extent.last - last) / SECOND
+            text = f"the last that was heard of {words.host(history, client)}; then {silence:.0f} s of silence"
             yield _finding(history, server, client, cases, Evidence(_frame_at(history, client, last), text), False)
         else:
             waiter = words.host(history, cases[0][1].request.client)
@@ -68,18 +69,20 @@ def _finding(
     history: History, server: int, client: int, cases: list[tuple[Held, Wait]], sign: Evidence, dead: bool
 ) -> Finding:
     held, wait = cases[0]
+    holder, waiter = words.host(history, client), words.host(history, wait.request.client)
     waits = [
         Evidence(w.last, f"{words.host(history, w.request.client)} still waits, {w.polls} answers BLOCKED")
         for _, w in cases
         if w.last
     ]
     return Finding(
-        f"{words.host(history, wait.request.client)} waits for the {words.lock_text(history, *held)} of {words.host(history, client)}, "
+        f"{waiter} waits for the {words.lock_text(history, *held)} of {holder}, "
         + ("which is dead" if dead else "which has fallen silent"),
         words.evidence(waits[:1], words.granted(history, *held), sign, waits[1:]),
         consequence="The server never drops such a lock by itself."
         + ("" if dead else " The holder may also be alive and idle."),
-        remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, or restart the lock service.",
+        remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, or "
+        "restart the lock service.",
         severity=None if dead else Severity.WARNING,
         confidence=Confidence.CONFIRMED if dead else Confidence.SUSPECTED,
         server=server,

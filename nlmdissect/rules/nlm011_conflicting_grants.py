@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
-from nlmdissect.history.table import Grant
 from nlmdissect.hosts.boots import lived_on
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import unsettled
 
 
 @rule("NLM011", "conflicting-grants", Severity.ERROR, source="C-17")
@@ -46,17 +47,15 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
         streams = [stream for stream in history.traffic.streams if stream.tcp and stream.src == client]
         if lived_on(streams, first.piece.granted.time, end) is None:
             doubts += history.visibility.all((client, server), (V.NSM,), first.piece.granted.time, end)
-        proof = []
-        for g in grants:
-            text = f"{words.kind_of(g.exclusive)} {words.span_text(g.start, g.end)} granted to {words.host(history, g.by.client)}"
-            proof += [Evidence(g.at, text), words.granted(history, g.file, g.owner, g.piece)]
+        loser, winner = words.host(history, client), words.host(history, other)
+        proof = [e for g in grants for e in (words.taken(history, g), words.granted(history, g.file, g.owner, g.piece))]
         yield Finding(
-            f"{words.host(history, server)} granted {words.span_text(first.start, first.end)} to {words.host(history, other)} while "
-            f"{words.host(history, client)} holds its {words.lock_text(history, first.file, first.owner, first.piece)}",
+            f"{words.host(history, server)} granted {words.span_text(first.start, first.end)} to {winner} while "
+            f"{loser} holds its {words.lock_text(history, first.file, first.owner, first.piece)}",
             words.evidence(proof, [Evidence(g.asked, "NLM_LOCK") for g in grants]),
             consequence="Two owners may write the same bytes." + words.because(doubts),
-            remedy="Check that the server's nodes share their lock state; report it to the server's vendor with these frames.",
-            confidence=words.confidence(doubts, also=client != other),
+            remedy="Check that the server's nodes share their lock state; report it to the vendor with these frames.",
+            confidence=words.confidence(doubts, also=client != other and not unsettled(history, grants)),
             server=server,
             client=client,
             other=other,

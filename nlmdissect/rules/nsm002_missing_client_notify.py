@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
-from nlmdissect.history.table import Owner
 from nlmdissect.history.walk import Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.ranges import Piece
+from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
 
 PATIENCE = 30 * SECOND  # sm-notify of a host that is up runs within this
@@ -82,24 +83,31 @@ def _harmed(history: History, row: Recovery) -> list[Evidence]:
     """Requests that were refused, or wait, over what the former life holds."""
     found: list[Evidence] = []
     for file, owner, piece in row.left:
-        for wait in blocked_by(history, file.server, file.fh, owner, piece):
-            if wait.last is not None and wait.last >= row.boot.not_after:
-                found.append(Evidence(wait.last, f"{words.host(history, wait.request.client)} still waits"))
-        for request in history.requests:
-            if (request.server, request.fh) == file and request.op in ("LOCK", "NM_LOCK") and not request.reclaim:
-                if (request.client, request.svid) == (owner.client, owner.svid):
-                    continue
-                overlaps = (
-                    request.start <= piece.end and piece.start <= request.end and (request.exclusive or piece.exclusive)
-                )
-                refused = [a for a in request.answers if a.status == "DENIED" and a.at >= row.boot.not_after]
-                if overlaps and refused:
-                    found.append(
-                        Evidence(
-                            refused[-1].at, f"{words.host(history, request.client)} svid {request.svid} is refused"
-                        )
-                    )
+        waits = [w for w in blocked_by(history, file.server, file.fh, owner, piece) if w.last]
+        found += [
+            Evidence(w.last, f"{words.host(history, w.request.client)} still waits")
+            for w in waits
+            if w.last is not None and w.last >= row.boot.not_after
+        ]
+        for r in history.requests:
+            if r.op is Op.LOCK and (r.server, r.fh) == file and conflicting(r, owner, piece):
+                refused = [a for a in r.answers if a.status == "DENIED" and a.at >= row.boot.not_after]
+                found += [
+                    Evidence(a.at, f"{words.host(history, r.client)} svid {r.svid} is refused") for a in refused[-1:]
+                ]
     return found
+
+
+def conflicting(r: Request, owner: Owner, piece: Piece) -> bool:
+    """Whether a request cannot be granted while another owner has ``piece``."""
+    same_owner = (r.client, r.svid) == (owner.client, owner.svid)
+    return (
+        not same_owner
+        and not r.reclaim
+        and r.start <= piece.end
+        and piece.start <= r.end
+        and (r.exclusive or piece.exclusive)
+    )
 
 
 def blocked_by(history: History, server: int, fh: int, owner: Owner, piece: Piece) -> list[Wait]:
@@ -107,9 +115,5 @@ def blocked_by(history: History, server: int, fh: int, owner: Owner, piece: Piec
     return [
         w
         for w in history.walked.waits
-        if (w.request.server, w.request.fh) == (server, fh)
-        and (w.request.client, w.request.svid) != (owner.client, owner.svid)
-        and w.request.start <= piece.end
-        and piece.start <= w.request.end
-        and (w.request.exclusive or piece.exclusive)
+        if (w.request.server, w.request.fh) == (server, fh) and conflicting(w.request, owner, piece)
     ]

@@ -53,7 +53,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
     what = f", which held {words.locks_text(history, row.known)}" if row.known else ""
     return Finding(
-        f"{words.host(history, sender)} sent SM_NOTIFY to {words.host(history, peer)} {len(row.tries)} times and was never answered{what}",
+        f"{words.host(history, sender)} sent SM_NOTIFY to {words.host(history, peer)} {len(row.tries)} times "
+        f"and was never answered{what}",
         words.evidence(tries[:1], tries[1:], held, words.restart(history, boot)),
         consequence=(
             f"{words.host(history, peer)} was not told of the restart"
@@ -61,7 +62,7 @@ def _finding(history: History, row: Recovery) -> Finding:
             + ("" if alive else " It sent nothing at all afterwards: it may be down.")
             + words.because(doubts)
         ),
-        remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that rpc.statd runs there.",
+        remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that statd runs there.",
         severity=Severity.WARNING if harmless else None,
         confidence=words.confidence(doubts, also=alive and len(row.tries) > 1 and boot.proven),
         server=sender if row.role == "client" else peer,
@@ -79,8 +80,8 @@ def _late(history: History, row: Recovery) -> Iterator[Finding]:
     late = over is not None and answer.answered >= over and bool(row.known)
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name}, no answer") for t in row.tries if t.answered is None]
     yield Finding(
-        f"SM_NOTIFY from {words.host(history, row.boot.host)} to {words.host(history, row.peer)} was answered only at try "
-        f"{row.tries.index(answer) + 1}" + (", after the grace period" if late else ""),
+        f"SM_NOTIFY from {words.host(history, row.boot.host)} to {words.host(history, row.peer)} was answered only "
+        f"at try {row.tries.index(answer) + 1}" + (", after the grace period" if late else ""),
         words.evidence(tries, Evidence(answer.answered, "the answer")),
         consequence="Reclaims came too late." if late else "None: it was answered in time.",
         remedy="Look for packet loss between the two, and at the start-up order of rpc.statd on the receiver.",

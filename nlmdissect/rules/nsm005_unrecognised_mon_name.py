@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify
-from nlmdissect.history.table import Outcome
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 
@@ -42,8 +42,8 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
             (row.peer, row.boot.host), (V.NO_LOSS, V.BOTH_WAYS), notice.at.time, history.extent.last
         )
         yield Finding(
-            f"SM_NOTIFY to {words.host(history, row.peer)} names {notice.name}, which it does not seem to know: it answered, and "
-            f"did not reclaim {words.locks_text(history, lost)}",
+            f"SM_NOTIFY to {words.host(history, row.peer)} names {notice.name}, which it does not seem to know: "
+            f"it answered, and did not reclaim {words.locks_text(history, lost)}",
             words.evidence(
                 Evidence(notice.at, f"SM_NOTIFY mon_name={notice.name} state={notice.state}"),
                 Evidence(notice.answered, "answered: this says nothing"),

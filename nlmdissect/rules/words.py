@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nlmdissect.findings import At, Confidence, Evidence, LockRef
+from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.table import Fate, File, Owner
 from nlmdissect.hosts.boots import Boot
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import END, Piece
-from nlmdissect.rpc.names import handle_text
+from nlmdissect.rpc.handles import handle_text
 
 MANY = 40  # more evidence than this helps nobody; the tables have the rest
 
@@ -21,6 +21,12 @@ def host(history: History, endpoint: int | None) -> str:
 
 def kind_of(exclusive: bool) -> str:
     return "write" if exclusive else "read"
+
+
+def taken(history: History, grant: Grant) -> Evidence:
+    """The frame that gave a range to another owner."""
+    what = f"{kind_of(grant.exclusive)} {span_text(grant.start, grant.end)}"
+    return Evidence(grant.at, f"{what} granted to {host(history, grant.by.client)}")
 
 
 def span_text(start: int, end: int | None) -> str:
@@ -74,8 +80,8 @@ def held_since(fates: Iterable[Fate]) -> int:
 
 def granted(history: History, file: File, owner: Owner, piece: Piece) -> Evidence:
     """The frame that proves that a lock was held."""
-    text = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)} granted to {host(history, owner.client)} svid {owner.svid}"
-    return Evidence(piece.granted, text)
+    what = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)}"
+    return Evidence(piece.granted, f"{what} granted to {host(history, owner.client)} svid {owner.svid}")
 
 
 def restart(history: History, boot: Boot) -> tuple[Evidence, ...]:
