@@ -16,8 +16,9 @@ Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= c
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
 Answers    NLM4_GRANTED and the other statuses, OK (nothing in it), port 4045, SYSTEM_ERR, PROG_UNAVAIL, ...: to the
            latest call of the other side that has none, or ``to=n``. NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
+           short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
-Others     ARP (client1 > server: who has server?), ICMP host|port|prohibited client1 (what cannot be reached)
+Others     ARP (client1 > server: who has server?), ARP reply, ICMP host|port|prohibited client1 (what cannot be reached)
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Story:
     frames: list[tuple[float, bytes]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     connections: dict[tuple[str, str, str], Connection] = field(default_factory=dict)
+    xids: dict[tuple[str, ...], int] = field(default_factory=dict)
     clock: float = -1.0
     marks: int = 0
 
@@ -127,7 +129,7 @@ class Story:
             case "COPY":
                 return self.frames[int(line.words[0]) - 1][1]
             case "ARP":
-                return packets.ethernet(packets.arp(1, *line.ends), kind=0x806)
+                return packets.ethernet(packets.arp(2 if "reply" in line.words else 1, *line.ends), kind=0x806)
             case "ICMP":
                 code = {"host": 1, "port": 3, "prohibited": 13}[line.words[0]]
                 quoted = packets.udp(700, 4045, bytes(8))
@@ -148,7 +150,7 @@ class Story:
         asked = self._open(line, given.get("to"), lambda s: s.asynchronous) if line.verb.endswith("_RES") else None
         count = source.number * 256 + source.calls
         program, version, procedure, args = body_of(line.verb, line.words, given, source.name, count, asked)
-        xid = int(given.get("xid", source.number * 10_000 + source.calls))
+        xid = self._xid(line, CALLS[line.verb][0])
         auth = {} if program in (PORTMAP, NSM) else {"machinename": given.get("machine", source.name)}
         if "krb5p" in line.words:
             auth, args = {"cred": PRIVACY}, packets.opaque(bytes(b ^ 0xA5 for b in args))  # type: ignore[dict-item]
@@ -160,6 +162,12 @@ class Story:
         sent = Sent(number, line.ends, (sport, dport), tcp, service, xid, message, line.verb, version, line.given)
         self.sent.append(sent)
         return self._send(sent)
+
+    def _xid(self, line: _Line, service: str) -> int:
+        """As a Linux kernel numbers its calls: one by one, in the byte order of its processor."""
+        flow = (*line.ends, service)
+        self.xids[flow] = self.xids.get(flow, line.source.number << 16) + 1
+        return int(line.given.get("xid", int.from_bytes(self.xids[flow].to_bytes(4, "little"), "big")))
 
     def _send(self, sent: Sent) -> bytes:
         if not sent.tcp:
@@ -173,8 +181,7 @@ class Story:
         old = next(s for s in self.sent if s.number == int(line.words[0]))
         message, xid = old.message, old.xid
         if line.verb == "POLL":
-            line.source.calls += 1
-            xid = int(line.given.get("xid", line.source.number * 10_000 + line.source.calls))
+            xid = self._xid(line, old.service)
             message = xid.to_bytes(4, "big") + message[4:]
         sport = int(line.given.get("sport", old.ports[0]))
         ports = (sport, int(line.given.get("port", old.ports[1])))
@@ -188,6 +195,7 @@ class Story:
             raise ValueError(f"{line.verb}: no such call or answer")
         asked = self._open(line, line.given.get("to"), lambda s: not s.verb.endswith("_RES"))
         message = answer(asked, line.verb, line.words, line.given)
+        message = message[: len(message) - int(line.given.get("short", 0))]
         if not asked.tcp:
             return self._packet(line.ends, packets.UDP, packets.udp(*asked.ports[::-1], message))
         connection = self._connection(asked.ends, asked.service, asked.ports)
