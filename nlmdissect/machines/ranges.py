@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from nlmdissect.findings import At
 from nlmdissect.machines.hold import TRUTHS, H, Truth
 
-END = 2**64 - 1
-
 
 @dataclass(slots=True)
 class Piece:
@@ -45,15 +43,6 @@ class Piece:
     @property
     def truth(self) -> Truth:
         return TRUTHS[self.state]
-
-
-def span(offset: int, length: int) -> tuple[int, int]:
-    """``(start, end)`` of an l_offset and l_len. A length of 0, or one that runs past the last byte, means "to the
-    end".
-    """
-    if length == 0 or offset + length > END:
-        return offset, END
-    return offset, offset + length - 1
 
 
 def overlap(piece: Piece, start: int, end: int) -> bool:

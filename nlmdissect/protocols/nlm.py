@@ -266,3 +266,15 @@ _SHORT = {number: name.removeprefix("NLM4_") for name, number in nlm4_stats.memb
 def status_name(stat: int) -> str:
     """``GRANTED`` for LCK_GRANTED and NLM4_GRANTED alike: the versions agree where both have a number."""
     return _SHORT.get(stat, f"unknown status {stat}")
+
+
+END = 2**64 - 1  # where a range ends that has no end
+
+
+def span(offset: int, length: int) -> tuple[int, int]:
+    """``(start, end)`` of an l_offset and l_len. A length of 0, or one that runs past the last byte, means "to the
+    end".
+    """
+    if length == 0 or offset + length > END:
+        return offset, END
+    return offset, offset + length - 1

@@ -19,9 +19,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from nlmdissect.findings import At
-from nlmdissect.machines.ranges import END, span
 from nlmdissect.protocols import NLM
-from nlmdissect.protocols.nlm import status_name
+from nlmdissect.protocols.nlm import END, span, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes

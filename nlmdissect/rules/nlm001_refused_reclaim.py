@@ -8,7 +8,7 @@ from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, 
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.walk import Reclaim
-from nlmdissect.machines.ranges import END
+from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import GRACE, GRANTED
 from nlmdissect.rules import words

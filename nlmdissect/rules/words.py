@@ -9,7 +9,8 @@ from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boots import Boot
 from nlmdissect.hosts.visibility import Sight
-from nlmdissect.machines.ranges import END, Piece
+from nlmdissect.machines.ranges import Piece
+from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.handles import handle_text
 
 MANY = 40  # more evidence than this helps nobody; the tables have the rest

@@ -1,0 +1,144 @@
+"""The promises of the tree: imports go one way, heavy libraries have one door, files stay small, rules are complete."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nlmdissect
+from nlmdissect.rules import RULES
+
+ROOT = Path(nlmdissect.__file__).parent
+TESTS = Path(__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+GROUPS = (
+    {"errors", "findings"},
+    {"xdr"},
+    {"protocols"},
+    {"capture"},
+    {"rpc"},
+    {"hosts"},
+    {"machines"},
+    {"history"},
+    {"rules"},
+    {"analysis"},
+    {"tables", "scapy_layer", "oracle", "evidence", "report"},
+    {"api"},
+    {"audit", "cli"},
+    {"__main__"},
+)
+RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
+DOORS = {
+    "scapy": {"scapy_layer.py"},
+    "pyshark": {"oracle.py"},
+    "pandas": {"tables/__init__.py", "tables/wide.py"},
+    "rich": {"cli.py", "report/text.py", "report/progress.py"},
+    "typer": {"cli.py"},
+    "plotly": {"report/plots.py", "report/html.py"},
+    "dask": {"audit.py"},
+    "numba": {"capture/scan.py", "capture/compiled.py"},
+}
+LINES = 300
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever in it; not those for type checkers alone."""
+    for node in _running(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = ("nlmdissect", *path.relative_to(ROOT).parts[:-1])[
+                    : len(path.relative_to(ROOT).parts) + 1 - level
+                ]
+                whole = ".".join([*(base if level else ()), *([module] if module else [])])
+                yield from (f"{whole}.{alias.name}" for alias in names) if whole.count(".") < 2 else (whole,)
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _running(child)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_go_one_way(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert not [m for m in imports(path) if m.startswith("nlmdissect.")]
+        return
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "nlmdissect" or len(parts) < 2 or parts[1] == own:
+            continue
+        if parts[1] not in RANK:  # a name of the package itself: nlmdissect.__version__, nlmdissect.read
+            assert RANK[own] >= RANK["api"], f"{name_of(path)} imports {module} from the top of the package"
+        else:
+            assert RANK[parts[1]] < RANK[own], f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_heavy_libraries_have_one_door(path: Path) -> None:
+    for module in imports(path):
+        door = DOORS.get(module.split(".")[0])
+        assert door is None or name_of(path) in door, f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"numpy", "scapy", "pyshark", "pandas", "plotly", "dask", "numba", "rich", "typer"}
+    code = f"import sys, nlmdissect; print(sorted({heavy!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_analysing_does_not_load_what_only_tables_need(tmp_path: Path) -> None:
+    code = "import sys, nlmdissect.cli, nlmdissect.api, nlmdissect.report.text; print('pandas' in sys.modules, 'scapy' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False False\n"
+    )
+
+
+def test_every_rule_file_is_in_the_list_and_every_rule_has_a_file() -> None:
+    files = {path.stem for path in (ROOT / "rules").glob("*.py") if re.match(r"[a-z]+\d{3}_", path.stem)}
+    assert files == {f"{rule.code.lower()}_{rule.name.replace('-', '_')}" for rule in RULES}
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_has_a_page(rule: object) -> None:
+    doc: str = rule.doc  # type: ignore[attr-defined]
+    for heading in ("Why it matters:", "How it is seen:", "What it cannot see:", "What to do:"):
+        assert heading in doc
+
+
+def test_every_rule_has_stories() -> None:
+    tested = {path.stem.removeprefix("test_").partition("_")[0].upper() for path in (TESTS / "rules").glob("test_*.py")}
+    if not tested:
+        pytest.skip("no rule has stories yet")
+    assert tested >= {rule.code for rule in RULES}
+
+
+def test_the_readme_names_every_rule() -> None:
+    readme = ROOT.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("there is no README yet")
+    rows = dict(re.findall(r"^\| ([A-Z]+\d{3}) \| ([a-z0-9-]+) \|", readme.read_text(), re.MULTILINE))
+    assert rows == {rule.code: rule.name for rule in RULES}
