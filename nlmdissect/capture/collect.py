@@ -21,6 +21,10 @@ apart; a routed hop adds a queue."""
 ORPHAN = 4096
 """Longest reply without a call that is kept. Those of NLM, NSM and portmap are short; a READ reply is not."""
 
+RESERVED = range(512, 1024)
+"""UDP ports from which kernels and bindresvport() send RPC. A reply to nobody knows what is from or to one of them, or
+from a port that was called: DNS, DHCP, NTP and SNMP live below, mDNS above."""
+
 
 @dataclass(slots=True)
 class _Columns:
@@ -131,15 +135,16 @@ class Collector:
             self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
 
     def _is_answer(self, flow: int, data: bytes, length: int, udp: bool) -> bool:
-        """Is a reply kept whose call is not certain? Over UDP one end must be a privileged port, or known for RPC."""
+        """Is a reply kept whose call is not certain? Over UDP one end must be a port that RPC may use."""
         if len(data) >= 4 and self.asked.reply(flow, be32(data, 0)):
             return True
         if not is_reply(data, 0, len(data), length):
             return False
         if not udp:
             return True
-        src, dst, sport, dport = self.ledger.ends(flow)
-        return sport < 1024 or dport < 1024 or (src, sport) in self.served or (dst, dport) in self.served
+        src, _, sport, dport = self.ledger.ends(flow)
+        reserved = sport == 111 or sport in RESERVED or dport in RESERVED
+        return reserved or (src, sport) in self.served
 
     def _keep(self, flow: int, data: bytes, length: int, stamp: Stamp, duplicate: bool) -> None:
         rows = self.rows

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from .block import Defect
 from .messages import Kind, Span, Stream, Traffic
-from .tables import CONNECTIONS, ENDPOINTS, PAIRS, Tables
+from .tables import CONNECTIONS, ENDPOINTS, NFS_PORT, PAIRS, Tables
 
 MAX_STREAMS = 1 << 18
 MAX_SPANS = 1 << 20
@@ -105,7 +105,9 @@ class Ledger:
         """End of the recording."""
         t = self.tables
         for flow in range(2 * t.used[CONNECTIONS]):
-            if t.flow_packets[flow] or flow in self.now:
+            c = flow >> 1  # UDP replies that nobody believed are no stream
+            believed = t.conn_lane[c] & 1 or t.flow_calls[flow] or t.conn_flags[c] & NFS_PORT
+            if flow in self.now or (t.flow_packets[flow] and believed):
                 if t.flow_calls[flow]:
                     self.count(flow, t.flow_prog[flow], t.flow_vers[flow], t.flow_calls[flow])
                 self.close(

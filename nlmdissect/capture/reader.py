@@ -37,7 +37,7 @@ from .transport import ACK, FIN, RST, SYN
 
 Ends = tuple[int, int, int, int]
 
-ROWS = 1 << 14
+ROWS = 1 << 12
 """Rows of the hot loop between two visits of Python."""
 
 OVERLAP = 100_000_000

@@ -146,7 +146,7 @@ def last_missing_byte(stream: bytes, segments: list[Segment], message: bytes) ->
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.booleans().flatmap(lambda syn: st.tuples(conversations(syn), st.just(syn))))
 def test_any_segmentation_order_and_repetition(
     case: tuple[tuple[list[bytes], bytes, list[Segment], int, int], bool],

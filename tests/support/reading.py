@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ class Frames:
         for first in range(0, len(self.frames), self.per_block):
             some = self.frames[first : first + self.per_block]
             cut = [frame[: self.snaplen] for _, frame in some]
-            at = [sum(map(len, cut[:i])) for i in range(len(cut))]
+            at = [0, *itertools.accumulate(map(len, cut))][: len(cut)]
             time = [START * 10**9 + round(seconds * 10**9) for seconds, _ in some]
             wire = [len(frame) for _, frame in some]
             yield Block(b"".join(cut), 0, first + 1, at, [len(c) for c in cut], wire, time, [self.link] * len(cut))
