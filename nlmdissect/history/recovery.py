@@ -229,7 +229,8 @@ class Recoveries:
             for o in tries
             if o.at < boot.not_after
         ]
-        return not earlier or any(same_host(t.name, name) for name in earlier)
+        known = [*earlier, *self.names.unannounced[boot.host]]
+        return not known or any(same_host(t.name, name) for name in known)
 
     def _decided(self, boot: Boot, role: str) -> int | None:
         kind = self.kinds.get(boot.host, UNKNOWN)

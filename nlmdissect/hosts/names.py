@@ -19,12 +19,14 @@ SM_NOTIFY = 6
 
 @dataclass(slots=True)
 class Names:
-    """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance; ``roles`` what it was
+    """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance, and ``unannounced`` those of
+    them that do not come from SM_NOTIFY; ``roles`` what it was
     seen to do.
     """
 
     endpoints: Endpoints
     claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    unannounced: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def address(self, endpoint: int) -> str:
@@ -75,14 +77,16 @@ def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Reque
     for row in (
         ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
     ):
-        _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])])
+        _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])], announced=True)
     for row in ((calls.program == NLM) & (calls.machinename != NONE)).nonzero()[0].tolist():
         _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])
     return found
 
 
-def _claim(found: Names, endpoint: int, name: bytes) -> None:
+def _claim(found: Names, endpoint: int, name: bytes, announced: bool = False) -> None:
     text = _text(name)
+    if text and not announced:
+        found.unannounced[endpoint].add(text)
     if text and text not in found.claimed[endpoint]:
         found.claimed[endpoint].append(text)
 

@@ -78,7 +78,9 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
         remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, "
         "/var/lib/nfs/sm); restart the applications that held these locks.",
-        confidence=words.confidence(doubts, also=not unsent and not unseen and words.alive(history, client, boot)),
+        confidence=words.confidence(
+            doubts, also=not unsent and not unseen and boot.proven and words.alive(history, client, boot)
+        ),
         server=server,
         client=client,
         boot=boot.number,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
@@ -91,11 +91,27 @@ def _harmed(history: History, row: Recovery) -> list[Evidence]:
         ]
         for r in history.requests:
             if r.op is Op.LOCK and (r.server, r.fh) == file and conflicting(r, owner, piece):
-                refused = [a for a in r.answers if a.status == "DENIED" and a.at >= row.boot.not_after]
+                refused = [
+                    a
+                    for a in r.answers
+                    if a.status == "DENIED" and a.at >= row.boot.not_after and not _new_life(history, row, r, a.at)
+                ]
                 found += [
                     Evidence(a.at, f"{words.host(history, r.client)} svid {r.svid} is refused") for a in refused[-1:]
                 ]
     return found
+
+
+def _new_life(history: History, row: Recovery, r: Request, at: At) -> bool:
+    """Whether the client's new life held what was in the way by then: then the refusal is in order."""
+    return any(
+        (hold.file.server, hold.file.fh, hold.owner.client) == (r.server, r.fh, row.boot.host)
+        and row.boot.not_after < hold.granted < at
+        and (hold.released is None or hold.released > at)
+        and hold.start <= r.end
+        and r.start <= hold.end
+        for hold in history.walked.table.rows
+    )
 
 
 def conflicting(r: Request, owner: Owner, piece: Piece) -> bool:

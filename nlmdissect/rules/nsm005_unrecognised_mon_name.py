@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify
@@ -35,6 +35,10 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
         lost = row.having(Outcome.MISSING, Outcome.STOLEN)
         right = [t for t in row.answered if t.sender == row.boot.host]
         if row.notify is not Notify.ANSWERED or not right or not lost:
+            continue
+        if row.decided is None:
+            name = words.host(history, row.boot.host)
+            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
             continue
         notice = right[0]
         assert notice.answered is not None
