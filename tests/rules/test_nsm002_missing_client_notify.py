@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.told import told
 
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NSM002 = BY_CODE["NSM002"]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from support.told import told
+
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NSM003 = BY_CODE["NSM003"]
 
 HELD = """
      1        client1 > server   NLM_LOCK fh=A oh=1
      2        server  > client1  NLM4_GRANTED
-     3  +60s  server  > client1  GETPORT statd
-     4        client1 > server   port 662
+     3  +60s  client1 > server   NLM_LOCK fh=E oh=1
+     4        server  > client1  NLM4_DENIED_GRACE_PERIOD
 """
 FOUR_TRIES = """
      5        server  > client1  SM_NOTIFY mon_name=server state=5
@@ -27,8 +28,22 @@ def test_four_tries_and_no_answer_from_a_client_that_lives():
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
     """)
-    assert story.says == ["error confirmed server=server client=client1: 5 6 7 8 2 3"]
+    assert story.says == ["error confirmed server=server client=client1: 5 6 7 8 2 4"]
     assert "no answer" in story.findings[0].evidence[0].what
+
+
+def test_only_the_notice_itself_tells_of_a_restart():
+    """It can be sent without one."""
+    story = told(NSM003, """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client2 > server   NLM_LOCK fh=E oh=1
+         4        server  > client2  NLM4_GRANTED
+    """ + FOUR_TRIES + """
+         9  +60s  client1 > server   NLM_LOCK fh=B oh=2
+        10        server  > client1  NLM4_GRANTED
+    """)
+    assert story.says == ["error suspected server=server client=client1: 5 6 7 8 2"]
 
 
 def test_the_first_try_is_answered():
@@ -89,7 +104,7 @@ def test_an_rpc_error_is_no_answer():
         11  +60s  client1 > server   NLM_LOCK fh=B oh=2
         12        server  > client1  NLM4_GRANTED
     """)
-    assert story.says == ["error confirmed server=server client=client1: 5 7 9 2 3"]
+    assert story.says == ["error confirmed server=server client=client1: 5 7 9 2 4"]
 
 
 def test_the_receiver_may_be_down():
@@ -98,7 +113,7 @@ def test_the_receiver_may_be_down():
          9  +60s  client2 > server   NLM_LOCK fh=B oh=2
         10        server  > client2  NLM4_GRANTED
     """)
-    assert story.says == ["error suspected server=server client=client1: 5 6 7 8 2 3"]
+    assert story.says == ["error suspected server=server client=client1: 5 6 7 8 2 4"]
 
 
 def test_the_capture_ends_after_the_first_try():
@@ -153,14 +168,16 @@ def test_a_client_tells_a_server_that_does_not_answer():
     story = told(NSM003, """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
-         3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=5
-         4   +2s  client1 > server   SM_NOTIFY mon_name=client1 state=5
-         5   +4s  client1 > server   SM_NOTIFY mon_name=client1 state=5
-         6  +60s  client2 > server   NLM_LOCK fh=A oh=2
-         7        server  > client2  NLM4_DENIED
-         8        server  > client1  DATA ssh
+         3  +60s  client1 > server   NLM_LOCK fh=B oh=2 state=5
+         4        server  > client1  NLM4_GRANTED
+         5        client1 > server   SM_NOTIFY mon_name=client1 state=5
+         6   +2s  client1 > server   SM_NOTIFY mon_name=client1 state=5
+         7   +4s  client1 > server   SM_NOTIFY mon_name=client1 state=5
+         8  +60s  client2 > server   NLM_LOCK fh=A oh=2
+         9        server  > client2  NLM4_DENIED
+        10        server  > client1  DATA ssh
     """)
-    assert story.says == ["error confirmed server=server client=client1: 3 4 5 2"]
+    assert story.says == ["error confirmed server=server client=client1: 5 6 7 2 3"]
 
 
 def test_the_next_restart_reached_it():
@@ -183,4 +200,4 @@ def test_the_capture_lost_frames_between_the_two():
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
     """)
-    assert story.says == ["error suspected server=server client=client1: 5 6 8 2 3"]
+    assert story.says == ["error suspected server=server client=client1: 5 6 8 2 4"]

