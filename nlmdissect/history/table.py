@@ -25,6 +25,9 @@ from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
 
 
+ALIVE = frozenset({H.HELD, H.HANDED, H.DOUBTED, H.RELEASING})  # a grant of the same again goes on with the same hold
+
+
 @dataclass(slots=True)
 class LockTable:
     """``pieces[file][owner]`` are the sorted, disjoint pieces of one owner on one file."""
@@ -62,6 +65,7 @@ class LockTable:
             return
         covered = bool(inside) and not holes(inside, claim.start, claim.end)
         won_already = covered and all(piece.state is H.HELD for piece in inside)
+        again = [piece.state in ALIVE for piece in inside] == [True]
         for piece in inside:
             before = piece.state
             self._step(piece, event, at)
@@ -70,7 +74,7 @@ class LockTable:
         if event is E.CALLBACK and won_already:  # by a poll; the callback comes too late and changes nothing
             self._set(claim, inside, outside)
             return
-        if len(inside) == 1 and (inside[0].start, inside[0].end, inside[0].exclusive) == claim[2:]:
+        if again and (inside[0].start, inside[0].end, inside[0].exclusive) == claim[2:]:
             new = replace(inside[0], granted=at, boot=None)
         else:
             for piece in inside:
