@@ -53,25 +53,36 @@ def test_nothing_shows_that_the_host_stayed_up():
 
 
 def test_the_administrator_ran_sm_notify():
-    story = told(HOST002, BEFORE + RESTART + """
+    story = told(
+        HOST002,
+        BEFORE
+        + RESTART
+        + """
          8        server  > client1  SM_NOTIFY mon_name=server state=5
          9        client1 > server   OK
         10        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         11        server  > client1  NLM4_GRANTED
         12  +60s  client2 > server   POLL 5
         13        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 1
 
 
 def test_the_notice_came_after_the_grace_period():
-    story = told(HOST002, BEFORE + RESTART + GRACE_ENDS + """
+    story = told(
+        HOST002,
+        BEFORE
+        + RESTART
+        + GRACE_ENDS
+        + """
         12        server  > client1  SM_NOTIFY mon_name=server state=5
         13        client1 > server   OK
         14        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         15        server  > client1  NLM4_DENIED_GRACE_PERIOD
-    """)
+    """,
+    )
     assert story.says == ["error confirmed server=server client=client1: 6 12 4 9"]
 
 
@@ -82,7 +93,9 @@ def test_the_capture_ends_in_the_grace_period():
 
 
 def test_the_connection_began_only_afterwards():
-    story = told(HOST002, """
+    story = told(
+        HOST002,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3  +60s  client2 > server   DATA ssh
@@ -92,12 +105,15 @@ def test_the_connection_began_only_afterwards():
          7        server  > client2  DATA ssh
          8  +60s  client2 > server   POLL 5
          9        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_a_new_statd_loses_nothing():
-    story = told(HOST002, """
+    story = told(
+        HOST002,
+        """
          1        client1 > server   GETPORT statd
          2        server  > client1  port 662
          3        client1 > server   NLM_LOCK fh=A oh=1
@@ -106,14 +122,17 @@ def test_a_new_statd_loses_nothing():
          6        server  > client1  port 700
          7        client1 > server   NLM_LOCK fh=B oh=1
          8        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert story.history.boots == []
 
 
 def test_closed_in_order_and_back_within_seconds():
     """Too soon for an operating system, but no connection proves that it went on."""
-    story = told(HOST002, """
+    story = told(
+        HOST002,
+        """
          1        client1 > server   SYN nlm
          2        server  > client1  SYNACK nlm
          3        client1 > server   NLM_LOCK fh=A oh=1 tcp
@@ -128,12 +147,15 @@ def test_closed_in_order_and_back_within_seconds():
         12        server  > client1  NLM4_DENIED_GRACE_PERIOD
         13  +60s  client1 > server   POLL 11
         14        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 7 12 4 14"]
 
 
 def test_only_tcp_was_captured():
-    story = told(HOST002, """
+    story = told(
+        HOST002,
+        """
          1        client2 > server   DATA ssh
          2        server  > client2  DATA ssh
          3        client1 > server   SYN nlm
@@ -149,5 +171,6 @@ def test_only_tcp_was_captured():
         13        server  > client2  DATA ssh
         14  +60s  client1 > server   POLL 7
         15        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 8 12 6 15"]

@@ -39,14 +39,19 @@ def test_one_client_is_told_and_the_other_is_not():
 
 
 def test_both_are_told():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        server  > client1  SM_NOTIFY mon_name=server state=5
         14        client1 > server   OK
         15        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         16        server  > client1  NLM4_GRANTED
         17  +60s  client2 > server   NLM_LOCK fh=C oh=3
         18        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 2
 
@@ -59,40 +64,63 @@ def test_the_capture_ends_before_the_end_of_grace():
 
 
 def test_a_client_that_says_nothing_may_be_down():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13  +60s  client2 > server   NLM_LOCK fh=C oh=3
         14        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 6 9 2 14"]
 
 
-@pytest.mark.xfail(strict=True, reason="confirmed on the server's own word alone: SM_NOTIFY needs no restart (8.2, C-31)")
 def test_only_a_notice_to_somebody_else_tells_of_the_restart():
-    story = told(NSM001, TWO_HOLD_LOCKS + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + """
          5  +60s  server  > client2  GETPORT statd
          6        client2 > server   port 662
          7        server  > client2  SM_NOTIFY mon_name=server state=5
          8        client2 > server   OK
          9  +60s  client1 > server   NLM_LOCK fh=C oh=3
         10        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert not [line for line in story.says if "confirmed" in line]
 
 
 def test_nobody_asks_for_a_lock_and_the_whole_retry_window_passes():
     """Linux tries for 15 minutes; a minute more is allowed for the start of its sm-notify."""
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13  +960s client1 > server   NFS
-    """)
+    """,
+    )
     assert story.says == ["error confirmed server=server client=client1: 6 9 2"]
-    assert told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    assert (
+        told(
+            NSM001,
+            TWO_HOLD_LOCKS
+            + ONE_IS_TOLD
+            + """
         13  +800s client1 > server   NFS
-    """).outcome is Outcome.NOT_ASSESSED
+    """,
+        ).outcome
+        is Outcome.NOT_ASSESSED
+    )
 
 
 def test_only_tcp_was_captured():
     """Nothing shows that UDP could have been seen: a filter may hide the notice."""
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1 tcp
          2        server  > client1  NLM4_GRANTED
          3        client2 > server   NLM_LOCK fh=B oh=2 tcp
@@ -105,7 +133,8 @@ def test_only_tcp_was_captured():
         10        server  > client2  NLM4_DENIED_GRACE_PERIOD
         11  +60s  client2 > server   POLL 5
         12        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == [
         "error suspected server=server client=client1: 6 10 2 12",
         "error suspected server=server client=client2: 6 10 4 12",
@@ -114,47 +143,70 @@ def test_only_tcp_was_captured():
 
 
 def test_the_capture_lost_something_between_the_two():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         lost      client1 > server   NLM_TEST fh=Z oh=9
         13        server  > client1  NLM4_DENIED
         14  +60s  client2 > server   NLM_LOCK fh=C oh=3
         15        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 6 9 2 15"]
 
 
 def test_a_lock_that_the_server_does_not_monitor():
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        client1 > server   NM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3        client2 > server   NLM_LOCK fh=B oh=2
          4        server  > client2  NLM4_GRANTED
-    """ + ONE_IS_TOLD + GRACE_ENDS)
+    """
+        + ONE_IS_TOLD
+        + GRACE_ENDS,
+    )
     assert story.outcome is Outcome.CLEAN
 
 
 def test_a_client_that_held_nothing_any_more():
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_UNLOCK fh=A oh=1
          4        server  > client1  NLM4_GRANTED
-    """ + ONE_IS_TOLD + GRACE_ENDS)
+    """
+        + ONE_IS_TOLD
+        + GRACE_ENDS,
+    )
     assert story.outcome is Outcome.CLEAN
 
 
 def test_a_client_that_waited_for_a_lock_held_nothing():
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        client1 > server   NLM_LOCK fh=B oh=1 block
          2        server  > client1  NLM4_BLOCKED
          3        client2 > server   NLM_LOCK fh=B oh=2
          4        server  > client2  NLM4_GRANTED
-    """ + ONE_IS_TOLD + GRACE_ENDS)
+    """
+        + ONE_IS_TOLD
+        + GRACE_ENDS,
+    )
     assert story.outcome is Outcome.CLEAN
 
 
 def test_the_full_name_and_then_the_short_one_are_one_restart():
-    story = told(NSM001, TWO_HOLD_LOCKS + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + """
          5  +60s  server  > client1  SM_NOTIFY mon_name=server.example.com state=5
          6        client1 > server   OK
          7        server  > client1  SM_NOTIFY mon_name=server state=5
@@ -169,35 +221,48 @@ def test_the_full_name_and_then_the_short_one_are_one_restart():
         16        server  > client2  NLM4_GRANTED
         17  +60s  client2 > server   NLM_LOCK fh=C oh=3
         18        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert len(story.history.boots) == 1
 
 
 def test_statd_is_not_registered_at_the_client():
     """A look-up answered 0 is another failure (NSM008)."""
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        server  > client1  GETPORT statd
         14        client1 > server   port 0
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
         16        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_a_lookup_got_a_port_and_no_notice_followed():
     """It may have been sent and lost before the capture point."""
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        server  > client1  GETPORT statd
         14        client1 > server   port 662
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
         16        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 6 9 2 13 16"]
 
 
 def test_the_notice_came_from_another_address_of_the_server():
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
         host server 10.0.0.1 10.1.0.1
          1        client1 > server   NLM_LOCK fh=A oh=1 block
          2        server  > client1  NLM4_BLOCKED
@@ -209,45 +274,63 @@ def test_the_notice_came_from_another_address_of_the_server():
          8        client1 > server/2 OK
          9  +60s  client2 > server   NLM_LOCK fh=B oh=2
         10        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_the_notice_came_over_tcp():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        server  > client1  SM_NOTIFY mon_name=server state=5 tcp
         14        client1 > server   OK
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
         16        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_an_unanswered_notice_is_no_missing_one():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        server  > client1  SM_NOTIFY mon_name=server state=5
         14   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
         15   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
         16  +60s  client2 > server   NLM_LOCK fh=C oh=3
         17        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_the_client_restarted_as_well():
     """Its locks ended with it: nothing was left to reclaim."""
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        client1 > server   SM_NOTIFY mon_name=client1 state=7
         14        server  > client1  OK
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
         16        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_only_lockd_restarted():
     """The host stayed up: HOST002."""
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        server  > client2  DATA ssh
          2        client2 > server   DATA ssh
          3        client1 > server   NLM_LOCK fh=A oh=1
@@ -259,14 +342,17 @@ def test_only_lockd_restarted():
          9        server  > client2  DATA ssh
         10  +60s  client1 > server   NLM_LOCK fh=D oh=3
         11        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
     assert story.history.boots[0].lived_on
 
 
 def test_the_capture_begins_after_the_locks():
     """What nobody saw granted is not called missing."""
-    story = told(NSM001, """
+    story = told(
+        NSM001,
+        """
          1        server  > client2  GETPORT statd
          2        client2 > server   port 662
          3        server  > client2  SM_NOTIFY mon_name=server state=5
@@ -275,16 +361,22 @@ def test_the_capture_begins_after_the_locks():
          6        server  > client2  NLM4_GRANTED
          7  +60s  client1 > server   NLM_UNLOCK fh=A oh=1
          8        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
 
 
 def test_the_client_acted_as_if_it_was_told():
     """Then the notice took a path that the capture does not show."""
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + """
+    story = told(
+        NSM001,
+        TWO_HOLD_LOCKS
+        + ONE_IS_TOLD
+        + """
         13        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         14        server  > client1  NLM4_GRANTED
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
         16        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []

@@ -24,77 +24,106 @@ FOUR_TRIES = """
 
 
 def test_four_tries_and_no_answer_from_a_client_that_lives():
-    story = told(NSM003, HELD + FOUR_TRIES + """
+    story = told(
+        NSM003,
+        HELD
+        + FOUR_TRIES
+        + """
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error confirmed server=server client=client1: 5 6 7 8 2 4"]
     assert "no answer" in story.findings[0].evidence[0].what
 
 
 def test_only_the_notice_itself_tells_of_a_restart():
     """It can be sent without one."""
-    story = told(NSM003, """
+    story = told(
+        NSM003,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3  +60s  client2 > server   NLM_LOCK fh=E oh=1
          4        server  > client2  NLM4_GRANTED
-    """ + FOUR_TRIES + """
+    """
+        + FOUR_TRIES
+        + """
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 5 6 7 8 2"]
 
 
 def test_the_first_try_is_answered():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6        client1 > server   OK
          7  +60s  client1 > server   NLM_LOCK fh=B oh=2
          8        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 1
 
 
 def test_one_lost_answer_is_normal_udp():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7        client1 > server   OK
          8        client1 > server   NLM_LOCK fh=A oh=1 reclaim
          9        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["info confirmed server=server client=client1: 5 7"]
 
 
 def test_answered_only_after_the_grace_period():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7  +60s  client2 > server   NLM_LOCK fh=B oh=2
          8        server  > client2  NLM4_GRANTED
          9        server  > client1  SM_NOTIFY mon_name=server state=5
         10        client1 > server   OK
-    """)
+    """,
+    )
     assert story.says == ["warning confirmed server=server client=client1: 5 6 10"]
 
 
 def test_a_late_answer_to_an_older_try():
     """Linux takes a new xid for each try and drops the answers to older ones; for us it was answered."""
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7        client1 > server   OK to=5
          8   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
          9  +60s  client1 > server   NLM_LOCK fh=A oh=1 reclaim
         10        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_an_rpc_error_is_no_answer():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6        client1 > server   SYSTEM_ERR
          7   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
@@ -103,41 +132,57 @@ def test_an_rpc_error_is_no_answer():
         10        client1 > server   SYSTEM_ERR
         11  +60s  client1 > server   NLM_LOCK fh=B oh=2
         12        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error confirmed server=server client=client1: 5 7 9 2 4"]
 
 
 def test_the_receiver_may_be_down():
     """It said nothing at all afterwards."""
-    story = told(NSM003, HELD + FOUR_TRIES + """
+    story = told(
+        NSM003,
+        HELD
+        + FOUR_TRIES
+        + """
          9  +60s  client2 > server   NLM_LOCK fh=B oh=2
         10        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 5 6 7 8 2 4"]
 
 
 def test_the_capture_ends_after_the_first_try():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
-    """)
+    """,
+    )
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
 
 
 def test_a_sender_that_does_not_try_again_was_answered():
     """So the answer is what the capture lacks."""
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6  +60s  client2 > server   NLM_LOCK fh=B oh=2
          7        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
 
 
 def test_answers_that_the_capture_cannot_show():
     """Nothing that the client sends to the server is here."""
-    story = told(NSM003, """
+    story = told(
+        NSM003,
+        """
          1        client2 > server   NLM_LOCK fh=B oh=2
          2        server  > client2  NLM4_GRANTED
          3  +60s  server  > client1  SM_NOTIFY mon_name=server state=5
@@ -145,12 +190,15 @@ def test_answers_that_the_capture_cannot_show():
          5   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
          6        client2 > server   NLM_LOCK fh=C oh=2
          7        server  > client2  NLM4_GRANTED
-    """)
+    """,
+    )
     assert not [line for line in story.says if line.startswith("error") or "confirmed" in line]
 
 
 def test_the_receiver_held_nothing():
-    story = told(NSM003, """
+    story = told(
+        NSM003,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_UNLOCK fh=A oh=1
@@ -160,12 +208,15 @@ def test_the_receiver_held_nothing():
          7   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
          8  +60s  client1 > server   NLM_LOCK fh=B oh=2
          9        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert not [line for line in story.says if line.startswith("error")]
 
 
 def test_a_client_tells_a_server_that_does_not_answer():
-    story = told(NSM003, """
+    story = told(
+        NSM003,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3  +60s  client1 > server   NLM_LOCK fh=B oh=2 state=5
@@ -176,22 +227,31 @@ def test_a_client_tells_a_server_that_does_not_answer():
          8  +60s  client2 > server   NLM_LOCK fh=A oh=2
          9        server  > client2  NLM4_DENIED
         10        server  > client1  DATA ssh
-    """)
+    """,
+    )
     assert story.says == ["error confirmed server=server client=client1: 5 6 7 2 3"]
 
 
 def test_the_next_restart_reached_it():
-    story = told(NSM003, HELD + FOUR_TRIES + """
+    story = told(
+        NSM003,
+        HELD
+        + FOUR_TRIES
+        + """
          9  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
         10        client1 > server   OK
         11        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         12        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_the_capture_lost_frames_between_the_two():
-    story = told(NSM003, HELD + """
+    story = told(
+        NSM003,
+        HELD
+        + """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
         lost      client1 > server   NLM_TEST fh=Z oh=4
@@ -199,5 +259,6 @@ def test_the_capture_lost_frames_between_the_two():
          8   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 5 6 8 2 4"]

@@ -37,15 +37,19 @@ def test_another_name_than_before():
 
 
 def test_it_reclaims_all_the_same():
-    story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME + """
+    story = told(
+        NSM005,
+        KNOWN_AS_SERVER
+        + ANOTHER_NAME
+        + """
         11        client1 > server   NLM_LOCK fh=A oh=ab svid=100 reclaim
         12        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 2
 
 
-@pytest.mark.xfail(strict=True, reason="NSM005 does not ask row.decided: it speaks one second after the answer")
 def test_the_capture_ends_with_the_answer():
     """Linux asks for lockd's port within seconds, others later: it is too early to say that nothing followed."""
     story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME)
@@ -54,7 +58,9 @@ def test_the_capture_ends_with_the_answer():
 
 def test_a_receiver_that_goes_by_addresses():
     """Linux takes the source address for a name."""
-    story = told(NSM005, """
+    story = told(
+        NSM005,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=1
          2        server  > client1  NLM4_GRANTED
          3  +60s  server  > client1  SM_NOTIFY mon_name=server state=5
@@ -63,36 +69,53 @@ def test_a_receiver_that_goes_by_addresses():
          6        server  > client1  NLM4_GRANTED
          7  +60s  client2 > server   NLM_LOCK fh=B oh=2
          8        server  > client2  NLM4_GRANTED
-    """ + ANOTHER_NAME + """
+    """
+        + ANOTHER_NAME
+        + """
         11  +60s  client1 > server   NLM_LOCK fh=C oh=1
         12        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 @pytest.mark.parametrize("name", ["SERVER", "Server.Example.COM"])
 def test_case_and_domain_make_no_other_name(name):
-    story = told(NSM005, KNOWN_AS_SERVER + f"""
+    story = told(
+        NSM005,
+        KNOWN_AS_SERVER
+        + f"""
          9  +900s server  > client1  SM_NOTIFY mon_name={name} state=7
         10        client1 > server   OK
-    """ + GRACE_ENDS)
+    """
+        + GRACE_ENDS,
+    )
     assert story.says == []
 
 
 def test_a_strange_full_name_and_then_the_right_short_one():
     """Linux sends both: judge only after the second."""
-    story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME + """
+    story = told(
+        NSM005,
+        KNOWN_AS_SERVER
+        + ANOTHER_NAME
+        + """
         11        server  > client1  SM_NOTIFY mon_name=server state=7
         12        client1 > server   OK
         13  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
         14        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
-@pytest.mark.xfail(strict=True, reason="only earlier SM_NOTIFYs count as known names, not what it calls itself in GRANTED")
+@pytest.mark.xfail(
+    strict=True, reason="only earlier SM_NOTIFYs count as known names, not what it calls itself in GRANTED"
+)
 def test_the_server_named_itself_in_a_callback():
-    story = told(NSM005, """
+    story = told(
+        NSM005,
+        """
          1        client1 > server   NLM_LOCK fh=A oh=ab svid=100 block
          2        server  > client1  NLM4_BLOCKED
          3        server  > client1  NLM_GRANTED_MSG fh=A oh=ab svid=100 caller=server
@@ -101,29 +124,39 @@ def test_the_server_named_itself_in_a_callback():
          6        client1 > server   OK
          7  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
          8        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == ["error suspected server=server client=client1: 5 6 4"]
 
 
 def test_the_client_held_nothing():
-    story = told(NSM005, KNOWN_AS_SERVER + """
+    story = told(
+        NSM005,
+        KNOWN_AS_SERVER
+        + """
          9        client1 > server   NLM_UNLOCK fh=A oh=ab svid=100
         10        server  > client1  NLM4_GRANTED
         11  +900s server  > client1  SM_NOTIFY mon_name=othername state=7
         12        client1 > server   OK
         13  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
         14        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
 
 
 def test_another_client_acts_on_the_same_name():
-    story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME + """
+    story = told(
+        NSM005,
+        KNOWN_AS_SERVER
+        + ANOTHER_NAME
+        + """
         11        server  > client2  SM_NOTIFY mon_name=othername state=7
         12        client2 > server   OK
         13        client2 > server   NLM_LOCK fh=B oh=2 reclaim
         14        server  > client2  NLM4_GRANTED
         15  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
         16        server  > client1  NLM4_GRANTED
-    """)
+    """,
+    )
     assert story.says == []
