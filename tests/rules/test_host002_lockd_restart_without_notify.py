@@ -29,9 +29,9 @@ GRACE_ENDS = """
 
 
 def test_a_connection_of_the_host_goes_on_over_it():
-    story = told(HOST002, BEFORE + RESTART + GRACE_ENDS)
+    story = told(HOST002, BEFORE, RESTART, GRACE_ENDS)
     assert story.says == ["error confirmed server=server client=client1: 6 4 9"]
-    assert not told(NSM001, BEFORE + RESTART + GRACE_ENDS).says
+    assert not told(NSM001, BEFORE, RESTART, GRACE_ENDS).says
 
 
 def test_nothing_shows_that_the_host_stayed_up():
@@ -55,9 +55,9 @@ def test_nothing_shows_that_the_host_stayed_up():
 def test_the_administrator_ran_sm_notify():
     story = told(
         HOST002,
-        BEFORE
-        + RESTART
-        + """
+        BEFORE,
+        RESTART,
+        """
          8        server  > client1  SM_NOTIFY mon_name=server state=5
          9        client1 > server   OK
         10        client1 > server   NLM_LOCK fh=A oh=1 reclaim
@@ -73,10 +73,10 @@ def test_the_administrator_ran_sm_notify():
 def test_the_notice_came_after_the_grace_period():
     story = told(
         HOST002,
-        BEFORE
-        + RESTART
-        + GRACE_ENDS
-        + """
+        BEFORE,
+        RESTART,
+        GRACE_ENDS,
+        """
         12        server  > client1  SM_NOTIFY mon_name=server state=5
         13        client1 > server   OK
         14        client1 > server   NLM_LOCK fh=A oh=1 reclaim
@@ -87,7 +87,7 @@ def test_the_notice_came_after_the_grace_period():
 
 
 def test_the_capture_ends_in_the_grace_period():
-    story = told(HOST002, BEFORE + RESTART)
+    story = told(HOST002, BEFORE, RESTART)
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
 

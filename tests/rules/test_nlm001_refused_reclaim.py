@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.told import told
 
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NLM001 = BY_CODE["NLM001"]
 
@@ -37,14 +37,14 @@ HELD = """
     ],
 )
 def test_refused_in_grace(status):
-    story = told(NLM001, HELD + f"     8        server  > client1  {status}")
+    story = told(NLM001, HELD, f"     8        server  > client1  {status}")
     assert story.says == ["error confirmed server=server client=client1: 8 7 2 4 5"]
     assert story.findings[0].status == status.removeprefix("NLM4_")
     assert status.removeprefix("NLM4_") in story.findings[0].title
 
 
 def test_granted():
-    story = told(NLM001, HELD + "     8        server  > client1  NLM4_GRANTED")
+    story = told(NLM001, HELD, "     8        server  > client1  NLM4_GRANTED")
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 1
 
@@ -53,8 +53,8 @@ def test_refused_and_granted_at_a_second_try():
     """nfsd was not ready; FreeBSD and others try again."""
     story = told(
         NLM001,
-        HELD
-        + """
+        HELD,
+        """
          8        server  > client1  NLM4_DENIED_NOLOCKS
          9   +5s  client1 > server   NLM_LOCK fh=A oh=1 range=0-199 reclaim
         10        server  > client1  NLM4_GRANTED
@@ -67,8 +67,8 @@ def test_the_second_answer_to_one_request_counts():
     """A retransmission was executed again: the client believes the last word."""
     story = told(
         NLM001,
-        HELD
-        + """
+        HELD,
+        """
          8        server  > client1  NLM4_FAILED
          9  +10s  client1 > server   AGAIN 7
         10        server  > client1  NLM4_GRANTED
@@ -80,8 +80,8 @@ def test_the_second_answer_to_one_request_counts():
 def test_granted_to_another_owner_does_not_help():
     story = told(
         NLM001,
-        HELD
-        + """
+        HELD,
+        """
          8        server  > client1  NLM4_STALE_FH
          9        client1 > server   NLM_LOCK fh=A oh=3 range=0-99 reclaim
         10        server  > client1  NLM4_GRANTED
@@ -116,8 +116,8 @@ def test_status_4_while_all_others_get_it_too():
     """The grace period is not the same for all exports or nodes."""
     story = told(
         NLM001,
-        HELD
-        + """
+        HELD,
+        """
          8        server  > client1  NLM4_DENIED_GRACE_PERIOD
          9        client2 > server   POLL 3
         10        server  > client2  NLM4_DENIED_GRACE_PERIOD
@@ -163,7 +163,7 @@ def test_the_capture_ends_before_the_answer():
 
 @pytest.mark.xfail(strict=True, reason="status UNREADABLE counts as a refusal, confirmed")
 def test_an_answer_that_cannot_be_read():
-    story = told(NLM001, HELD + "     8        server  > client1  NLM4_GRANTED short=4")
+    story = told(NLM001, HELD, "     8        server  > client1  NLM4_GRANTED short=4")
     assert story.says == []
 
 

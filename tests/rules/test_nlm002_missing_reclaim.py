@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.told import told
 
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NLM002 = BY_CODE["NLM002"]
 
@@ -33,7 +33,7 @@ GRACE_ENDS = """
 
 
 def test_one_of_two_locks_is_never_reclaimed():
-    story = told(NLM002, TWO_LOCKS + RESTART + ONE_RECLAIM + GRACE_ENDS)
+    story = told(NLM002, TWO_LOCKS, RESTART, ONE_RECLAIM, GRACE_ENDS)
     assert story.says == ["error confirmed server=server client=client1: 8 4 6 7 12"]
     assert [lock.fh[-1:] for lock in story.findings[0].locks] == [b"B"]
 
@@ -41,10 +41,10 @@ def test_one_of_two_locks_is_never_reclaimed():
 def test_both_are_reclaimed():
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        """
         11        client1 > server   NLM_LOCK fh=B oh=1 reclaim
         12        server  > client1  NLM4_GRANTED
         13  +60s  client2 > server   POLL 5
@@ -56,7 +56,7 @@ def test_both_are_reclaimed():
 
 
 def test_the_capture_ends_in_the_grace_period():
-    story = told(NLM002, TWO_LOCKS + RESTART + ONE_RECLAIM)
+    story = told(NLM002, TWO_LOCKS, RESTART, ONE_RECLAIM)
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
 
@@ -65,9 +65,9 @@ def test_no_reclaim_at_all_after_an_answered_notice():
     """It came from the address that the locks were taken from, and Linux goes by that: statd did not reach lockd."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + """
+        TWO_LOCKS,
+        RESTART,
+        """
          9  +60s  client2 > server   POLL 5
         10        server  > client2  NLM4_GRANTED
     """,
@@ -83,13 +83,13 @@ def test_a_reclaim_of_the_joined_ranges_covers_both():
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_LOCK fh=A oh=1 range=100-199
          4        server  > client1  NLM4_GRANTED
-    """
-        + RESTART
-        + """
+    """,
+        RESTART,
+        """
          9        client1 > server   NLM_LOCK fh=A oh=1 range=0-199 reclaim
         10        server  > client1  NLM4_GRANTED
-    """
-        + GRACE_ENDS,
+    """,
+        GRACE_ENDS,
     )
     assert story.outcome is Outcome.CLEAN
 
@@ -102,9 +102,9 @@ def test_the_parts_around_a_hole_are_reclaimed():
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_UNLOCK fh=A oh=1 range=20-39
          4        server  > client1  NLM4_GRANTED
-    """
-        + RESTART
-        + """
+    """,
+        RESTART,
+        """
          9        client1 > server   NLM_LOCK fh=A oh=1 range=0-19 reclaim
         10        server  > client1  NLM4_GRANTED
         11        client1 > server   NLM_LOCK fh=A oh=1 range=40-99 reclaim
@@ -125,10 +125,10 @@ def test_a_part_of_a_lock_is_not_reclaimed():
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_LOCK fh=C oh=1 shared
          4        server  > client1  NLM4_DENIED
-    """
-        + RESTART
-        + ONE_RECLAIM
-        + GRACE_ENDS,
+    """,
+        RESTART,
+        ONE_RECLAIM,
+        GRACE_ENDS,
     )
     assert story.says == ["error confirmed server=server client=client1: 8 2 6 7 12"]
     assert [(lock.start, lock.end) for lock in story.findings[0].locks] == [(100, 199)]
@@ -138,10 +138,10 @@ def test_the_process_ended_in_the_grace_period():
     """UNLOCK is refused in grace, but it says that the application has let go."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        """
         11        client1 > server   NLM_UNLOCK fh=B oh=1 range=0-EOF
         12        server  > client1  NLM4_DENIED_GRACE_PERIOD
         13  +60s  client2 > server   POLL 5
@@ -157,11 +157,11 @@ def test_the_process_ended_and_its_unlock_was_held_back_until_grace_was_over(wai
     """Linux lets ordinary calls wait while it recovers: up to ten seconds are in order."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + GRACE_ENDS
-        + f"""
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        GRACE_ENDS,
+        f"""
         13  +{wait}s client1 > server   NLM_UNLOCK fh=B oh=1 range=0-EOF
         14        server  > client1  NLM4_GRANTED
     """,
@@ -173,11 +173,11 @@ def test_unlocked_long_after_the_grace_period():
     """Until then the application believed that it held the lock."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + GRACE_ENDS
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        GRACE_ENDS,
+        """
         13  +300s client1 > server   NLM_UNLOCK fh=B oh=1 range=0-EOF
         14        server  > client1  NLM4_GRANTED
     """,
@@ -194,10 +194,10 @@ def test_a_lock_that_needs_no_reclaim():
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NM_LOCK fh=B oh=1
          4        server  > client1  NLM4_GRANTED
-    """
-        + RESTART
-        + ONE_RECLAIM
-        + GRACE_ENDS,
+    """,
+        RESTART,
+        ONE_RECLAIM,
+        GRACE_ENDS,
     )
     assert story.says == []
 
@@ -206,8 +206,8 @@ def test_nobody_told_the_client():
     """NSM001: one root cause, one finding."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + """
+        TWO_LOCKS,
+        """
          5  +60s  client2 > server   NLM_LOCK fh=Z oh=2
          6        server  > client2  NLM4_DENIED_GRACE_PERIOD
          7  +60s  client2 > server   POLL 5
@@ -220,8 +220,8 @@ def test_nobody_told_the_client():
 def test_an_unanswered_notice_is_the_root():
     story = told(
         NLM002,
-        TWO_LOCKS
-        + """
+        TWO_LOCKS,
+        """
          5  +60s  client2 > server   NLM_LOCK fh=Z oh=2
          6        server  > client2  NLM4_DENIED_GRACE_PERIOD
          7        server  > client1  SM_NOTIFY mon_name=server state=5
@@ -238,9 +238,9 @@ def test_the_server_restarted_again_before_the_end():
     """Only what is missing after the last restart counts."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + """
+        TWO_LOCKS,
+        RESTART,
+        """
          9  +10s  server  > client1  SM_NOTIFY mon_name=server state=7
         10        client1 > server   OK
         11        client1 > server   NLM_LOCK fh=A oh=1 reclaim
@@ -258,10 +258,10 @@ def test_the_reclaim_was_sent_and_not_answered():
     """It was not missing."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        """
         11        client1 > server   NLM_LOCK fh=B oh=1 reclaim
         12  +60s  client2 > server   POLL 5
         13        server  > client2  NLM4_GRANTED
@@ -274,10 +274,10 @@ def test_the_capture_lost_calls_of_the_client():
     """Its xids have a hole where the reclaim may have been."""
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        """
         lost      client1 > server   NLM_LOCK fh=B oh=1 reclaim
         lost      server  > client1  NLM4_GRANTED
         11        client1 > server   NLM_LOCK fh=D oh=1
@@ -293,10 +293,10 @@ def test_the_capture_lost_calls_of_the_client():
 def test_the_client_restarted_in_the_meantime():
     story = told(
         NLM002,
-        TWO_LOCKS
-        + RESTART
-        + ONE_RECLAIM
-        + """
+        TWO_LOCKS,
+        RESTART,
+        ONE_RECLAIM,
+        """
         11        client1 > server   SM_NOTIFY mon_name=client1 state=7
         12        server  > client1  OK
         13  +60s  client2 > server   POLL 5

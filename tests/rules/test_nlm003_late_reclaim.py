@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.told import told
 
 from nlmdissect.findings import Outcome
 from nlmdissect.rules import BY_CODE
-from support.told import told
 
 NLM003 = BY_CODE["NLM003"]
 
@@ -28,15 +28,15 @@ LATE_NOTICE = """
 
 
 def test_status_4_to_a_reclaim_while_others_are_served():
-    story = told(NLM003, HELD + GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_DENIED_GRACE_PERIOD")
+    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_DENIED_GRACE_PERIOD")
     assert story.says == ["error confirmed server=server client=client1: 10 9 2 4 7"]
 
 
 def test_status_4_to_an_ordinary_lock_means_the_opposite():
     story = told(
         NLM003,
-        HELD
-        + """
+        HELD,
+        """
          5   +5s  client2 > server   POLL 3
          6        server  > client2  NLM4_DENIED_GRACE_PERIOD
          7   +5s  client2 > server   POLL 3
@@ -54,8 +54,8 @@ def test_status_4_to_a_reclaim_while_others_are_held_off():
     """The grace period of another export or node: NLM001."""
     story = told(
         NLM003,
-        HELD
-        + """
+        HELD,
+        """
          5        client1 > server   NLM_LOCK fh=A oh=1 reclaim
          6        server  > client1  NLM4_DENIED_GRACE_PERIOD
          7        client2 > server   POLL 3
@@ -69,8 +69,8 @@ def test_nothing_else_tells_whether_grace_is_over():
     """Linux and Ganesha say status 4 to a reclaim only when it is."""
     story = told(
         NLM003,
-        HELD
-        + """
+        HELD,
+        """
          5 +120s  client1 > server   NLM_LOCK fh=A oh=1 reclaim
          6        server  > client1  NLM4_DENIED_GRACE_PERIOD
     """,
@@ -81,8 +81,8 @@ def test_nothing_else_tells_whether_grace_is_over():
 def test_in_time():
     story = told(
         NLM003,
-        HELD
-        + """
+        HELD,
+        """
          5        client1 > server   NLM_LOCK fh=A oh=1 reclaim
          6        server  > client1  NLM4_GRANTED
          7  +60s  client2 > server   POLL 3
@@ -95,10 +95,10 @@ def test_in_time():
 def test_freebsd_asks_again_and_gets_it():
     story = told(
         NLM003,
-        HELD
-        + GRACE_ENDS
-        + LATE_NOTICE
-        + """
+        HELD,
+        GRACE_ENDS,
+        LATE_NOTICE,
+        """
         10        server  > client1  NLM4_DENIED_GRACE_PERIOD
         11   +5s  client1 > server   NLM_LOCK fh=A oh=1 reclaim
         12        server  > client1  NLM4_GRANTED
@@ -109,7 +109,7 @@ def test_freebsd_asks_again_and_gets_it():
 
 def test_a_late_reclaim_that_was_granted():
     """FreeBSD, illumos and macOS treat it as an ordinary lock."""
-    story = told(NLM003, HELD + GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_GRANTED")
+    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_GRANTED")
     assert story.says == []
 
 
@@ -145,10 +145,10 @@ def test_only_a_notice_tells_of_the_restart():
 
 
 def test_the_capture_ends_before_the_answer():
-    story = told(NLM003, HELD + GRACE_ENDS + LATE_NOTICE)
+    story = told(NLM003, HELD, GRACE_ENDS, LATE_NOTICE)
     assert story.says == []
 
 
 def test_the_answer_is_lost():
-    story = told(NLM003, HELD + GRACE_ENDS + LATE_NOTICE + "    lost      server  > client1  NLM4_GRANTED")
+    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    lost      server  > client1  NLM4_GRANTED")
     assert story.says == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome
@@ -33,7 +32,7 @@ GRACE_ENDS = """
 
 
 def test_one_client_is_told_and_the_other_is_not():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD + GRACE_ENDS)
+    story = told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, GRACE_ENDS)
     assert story.says == ["error confirmed server=server client=client1: 6 9 2 14"]
     assert [lock.fh[-1:] for lock in story.findings[0].locks] == [b"A"]
 
@@ -41,9 +40,9 @@ def test_one_client_is_told_and_the_other_is_not():
 def test_both_are_told():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        server  > client1  SM_NOTIFY mon_name=server state=5
         14        client1 > server   OK
         15        client1 > server   NLM_LOCK fh=A oh=1 reclaim
@@ -57,7 +56,7 @@ def test_both_are_told():
 
 
 def test_the_capture_ends_before_the_end_of_grace():
-    story = told(NSM001, TWO_HOLD_LOCKS + ONE_IS_TOLD)
+    story = told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD)
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
     assert "the capture ends before" in story.result.reasons[0]
@@ -66,9 +65,9 @@ def test_the_capture_ends_before_the_end_of_grace():
 def test_a_client_that_says_nothing_may_be_down():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13  +60s  client2 > server   NLM_LOCK fh=C oh=3
         14        server  > client2  NLM4_GRANTED
     """,
@@ -79,8 +78,8 @@ def test_a_client_that_says_nothing_may_be_down():
 def test_only_a_notice_to_somebody_else_tells_of_the_restart():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + """
+        TWO_HOLD_LOCKS,
+        """
          5  +60s  server  > client2  GETPORT statd
          6        client2 > server   port 662
          7        server  > client2  SM_NOTIFY mon_name=server state=5
@@ -96,9 +95,9 @@ def test_nobody_asks_for_a_lock_and_the_whole_retry_window_passes():
     """Linux tries for 15 minutes; a minute more is allowed for the start of its sm-notify."""
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13  +960s client1 > server   NFS
     """,
     )
@@ -145,9 +144,9 @@ def test_only_tcp_was_captured():
 def test_the_capture_lost_something_between_the_two():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         lost      client1 > server   NLM_TEST fh=Z oh=9
         13        server  > client1  NLM4_DENIED
         14  +60s  client2 > server   NLM_LOCK fh=C oh=3
@@ -165,9 +164,9 @@ def test_a_lock_that_the_server_does_not_monitor():
          2        server  > client1  NLM4_GRANTED
          3        client2 > server   NLM_LOCK fh=B oh=2
          4        server  > client2  NLM4_GRANTED
-    """
-        + ONE_IS_TOLD
-        + GRACE_ENDS,
+    """,
+        ONE_IS_TOLD,
+        GRACE_ENDS,
     )
     assert story.outcome is Outcome.CLEAN
 
@@ -180,9 +179,9 @@ def test_a_client_that_held_nothing_any_more():
          2        server  > client1  NLM4_GRANTED
          3        client1 > server   NLM_UNLOCK fh=A oh=1
          4        server  > client1  NLM4_GRANTED
-    """
-        + ONE_IS_TOLD
-        + GRACE_ENDS,
+    """,
+        ONE_IS_TOLD,
+        GRACE_ENDS,
     )
     assert story.outcome is Outcome.CLEAN
 
@@ -195,9 +194,9 @@ def test_a_client_that_waited_for_a_lock_held_nothing():
          2        server  > client1  NLM4_BLOCKED
          3        client2 > server   NLM_LOCK fh=B oh=2
          4        server  > client2  NLM4_GRANTED
-    """
-        + ONE_IS_TOLD
-        + GRACE_ENDS,
+    """,
+        ONE_IS_TOLD,
+        GRACE_ENDS,
     )
     assert story.outcome is Outcome.CLEAN
 
@@ -205,8 +204,8 @@ def test_a_client_that_waited_for_a_lock_held_nothing():
 def test_the_full_name_and_then_the_short_one_are_one_restart():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + """
+        TWO_HOLD_LOCKS,
+        """
          5  +60s  server  > client1  SM_NOTIFY mon_name=server.example.com state=5
          6        client1 > server   OK
          7        server  > client1  SM_NOTIFY mon_name=server state=5
@@ -231,9 +230,9 @@ def test_statd_is_not_registered_at_the_client():
     """A look-up answered 0 is another failure (NSM008)."""
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        server  > client1  GETPORT statd
         14        client1 > server   port 0
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
@@ -247,9 +246,9 @@ def test_a_lookup_got_a_port_and_no_notice_followed():
     """It may have been sent and lost before the capture point."""
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        server  > client1  GETPORT statd
         14        client1 > server   port 662
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
@@ -282,9 +281,9 @@ def test_the_notice_came_from_another_address_of_the_server():
 def test_the_notice_came_over_tcp():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        server  > client1  SM_NOTIFY mon_name=server state=5 tcp
         14        client1 > server   OK
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
@@ -297,9 +296,9 @@ def test_the_notice_came_over_tcp():
 def test_an_unanswered_notice_is_no_missing_one():
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        server  > client1  SM_NOTIFY mon_name=server state=5
         14   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
         15   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
@@ -314,9 +313,9 @@ def test_the_client_restarted_as_well():
     """Its locks ended with it: nothing was left to reclaim."""
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        client1 > server   SM_NOTIFY mon_name=client1 state=7
         14        server  > client1  OK
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3
@@ -370,9 +369,9 @@ def test_the_client_acted_as_if_it_was_told():
     """Then the notice took a path that the capture does not show."""
     story = told(
         NSM001,
-        TWO_HOLD_LOCKS
-        + ONE_IS_TOLD
-        + """
+        TWO_HOLD_LOCKS,
+        ONE_IS_TOLD,
+        """
         13        client1 > server   NLM_LOCK fh=A oh=1 reclaim
         14        server  > client1  NLM4_GRANTED
         15  +60s  client2 > server   NLM_LOCK fh=C oh=3

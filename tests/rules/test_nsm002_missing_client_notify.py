@@ -29,16 +29,16 @@ LATER = """
 
 
 def test_another_state_in_its_locks_and_others_are_refused():
-    story = told(NSM002, HELD + NEW_LIFE + REFUSED + LATER)
+    story = told(NSM002, HELD, NEW_LIFE, REFUSED, LATER)
     assert story.says == ["error confirmed server=server client=client1: 3 2 6 8"]
 
 
 def test_a_waiter_is_harmed_too():
     story = told(
         NSM002,
-        HELD
-        + NEW_LIFE
-        + """
+        HELD,
+        NEW_LIFE,
+        """
          5        client2 > server   NLM_LOCK fh=A oh=1 block
          6        server  > client2  NLM4_BLOCKED
          7  +30s  client2 > server   POLL 5
@@ -51,8 +51,8 @@ def test_a_waiter_is_harmed_too():
 def test_it_told_the_server():
     story = told(
         NSM002,
-        HELD
-        + """
+        HELD,
+        """
          3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=5
          4        server  > client1  OK
          5        client1 > server   NLM_LOCK fh=B oh=1 state=5
@@ -66,7 +66,7 @@ def test_it_told_the_server():
 
 
 def test_the_capture_ends_too_soon():
-    story = told(NSM002, HELD + NEW_LIFE + REFUSED)
+    story = told(NSM002, HELD, NEW_LIFE, REFUSED)
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
 
@@ -106,9 +106,9 @@ def test_one_direction_only():
 def test_nobody_was_harmed():
     story = told(
         NSM002,
-        HELD
-        + NEW_LIFE
-        + """
+        HELD,
+        NEW_LIFE,
+        """
          5  +60s  client2 > server   NLM_LOCK fh=C oh=1
          6        server  > client2  NLM4_GRANTED
     """,
@@ -156,9 +156,9 @@ def test_free_all_instead_of_a_notice():
 def test_free_all_after_the_first_new_lock():
     story = told(
         NSM002,
-        HELD
-        + NEW_LIFE
-        + """
+        HELD,
+        NEW_LIFE,
+        """
          5        client1 > server   NLM_FREE_ALL name=client1 state=5
          6        server  > client1  OK
          7  +60s  client2 > server   NLM_LOCK fh=A oh=1
@@ -197,9 +197,9 @@ def test_a_state_of_zero_means_unknown(before, after):
          2        server  > client1  NLM4_GRANTED
          3  +60s  client1 > server   NLM_LOCK fh=B oh=1 state={after}
          4        server  > client1  NLM4_GRANTED
-    """
-        + REFUSED
-        + LATER,
+    """,
+        REFUSED,
+        LATER,
     )
     assert story.outcome is Outcome.CLEAN
     assert story.history.boots == []
@@ -226,8 +226,8 @@ def test_a_client_that_never_came_back():
     """Silence is NLM005's business."""
     story = told(
         NSM002,
-        HELD
-        + """
+        HELD,
+        """
          3  +60s  client2 > server   NLM_LOCK fh=A oh=1
          4        server  > client2  NLM4_DENIED
          5  +600s client2 > server   NLM_LOCK fh=A oh=1
@@ -241,8 +241,8 @@ def test_the_server_restarted_in_between():
     """It forgot the locks by itself."""
     story = told(
         NSM002,
-        HELD
-        + """
+        HELD,
+        """
          3        client2 > server   NLM_LOCK fh=C oh=2
          4        server  > client2  NLM4_GRANTED
          5  +60s  server  > client2  SM_NOTIFY mon_name=server state=9

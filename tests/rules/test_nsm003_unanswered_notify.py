@@ -26,9 +26,9 @@ FOUR_TRIES = """
 def test_four_tries_and_no_answer_from_a_client_that_lives():
     story = told(
         NSM003,
-        HELD
-        + FOUR_TRIES
-        + """
+        HELD,
+        FOUR_TRIES,
+        """
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
     """,
@@ -46,9 +46,9 @@ def test_only_the_notice_itself_tells_of_a_restart():
          2        server  > client1  NLM4_GRANTED
          3  +60s  client2 > server   NLM_LOCK fh=E oh=1
          4        server  > client2  NLM4_GRANTED
-    """
-        + FOUR_TRIES
-        + """
+    """,
+        FOUR_TRIES,
+        """
          9  +60s  client1 > server   NLM_LOCK fh=B oh=2
         10        server  > client1  NLM4_GRANTED
     """,
@@ -59,8 +59,8 @@ def test_only_the_notice_itself_tells_of_a_restart():
 def test_the_first_try_is_answered():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6        client1 > server   OK
          7  +60s  client1 > server   NLM_LOCK fh=B oh=2
@@ -74,8 +74,8 @@ def test_the_first_try_is_answered():
 def test_one_lost_answer_is_normal_udp():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7        client1 > server   OK
@@ -89,8 +89,8 @@ def test_one_lost_answer_is_normal_udp():
 def test_answered_only_after_the_grace_period():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7  +60s  client2 > server   NLM_LOCK fh=B oh=2
@@ -106,8 +106,8 @@ def test_a_late_answer_to_an_older_try():
     """Linux takes a new xid for each try and drops the answers to older ones; for us it was answered."""
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
          7        client1 > server   OK to=5
@@ -122,8 +122,8 @@ def test_a_late_answer_to_an_older_try():
 def test_an_rpc_error_is_no_answer():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6        client1 > server   SYSTEM_ERR
          7   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
@@ -141,9 +141,9 @@ def test_the_receiver_may_be_down():
     """It said nothing at all afterwards."""
     story = told(
         NSM003,
-        HELD
-        + FOUR_TRIES
-        + """
+        HELD,
+        FOUR_TRIES,
+        """
          9  +60s  client2 > server   NLM_LOCK fh=B oh=2
         10        server  > client2  NLM4_GRANTED
     """,
@@ -154,8 +154,8 @@ def test_the_receiver_may_be_down():
 def test_the_capture_ends_after_the_first_try():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
     """,
     )
@@ -167,8 +167,8 @@ def test_a_sender_that_does_not_try_again_was_answered():
     """So the answer is what the capture lacks."""
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6  +60s  client2 > server   NLM_LOCK fh=B oh=2
          7        server  > client2  NLM4_GRANTED
@@ -235,9 +235,9 @@ def test_a_client_tells_a_server_that_does_not_answer():
 def test_the_next_restart_reached_it():
     story = told(
         NSM003,
-        HELD
-        + FOUR_TRIES
-        + """
+        HELD,
+        FOUR_TRIES,
+        """
          9  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
         10        client1 > server   OK
         11        client1 > server   NLM_LOCK fh=A oh=1 reclaim
@@ -250,8 +250,8 @@ def test_the_next_restart_reached_it():
 def test_the_capture_lost_frames_between_the_two():
     story = told(
         NSM003,
-        HELD
-        + """
+        HELD,
+        """
          5        server  > client1  SM_NOTIFY mon_name=server state=5
          6   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
         lost      client1 > server   NLM_TEST fh=Z oh=4

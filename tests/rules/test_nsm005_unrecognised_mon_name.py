@@ -32,16 +32,16 @@ GRACE_ENDS = """
 
 
 def test_another_name_than_before():
-    story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME + GRACE_ENDS)
+    story = told(NSM005, KNOWN_AS_SERVER, ANOTHER_NAME, GRACE_ENDS)
     assert story.says == ["error suspected server=server client=client1: 9 10 6"]
 
 
 def test_it_reclaims_all_the_same():
     story = told(
         NSM005,
-        KNOWN_AS_SERVER
-        + ANOTHER_NAME
-        + """
+        KNOWN_AS_SERVER,
+        ANOTHER_NAME,
+        """
         11        client1 > server   NLM_LOCK fh=A oh=ab svid=100 reclaim
         12        server  > client1  NLM4_GRANTED
     """,
@@ -52,7 +52,7 @@ def test_it_reclaims_all_the_same():
 
 def test_the_capture_ends_with_the_answer():
     """Linux asks for lockd's port within seconds, others later: it is too early to say that nothing followed."""
-    story = told(NSM005, KNOWN_AS_SERVER + ANOTHER_NAME)
+    story = told(NSM005, KNOWN_AS_SERVER, ANOTHER_NAME)
     assert story.says == []
 
 
@@ -69,9 +69,9 @@ def test_a_receiver_that_goes_by_addresses():
          6        server  > client1  NLM4_GRANTED
          7  +60s  client2 > server   NLM_LOCK fh=B oh=2
          8        server  > client2  NLM4_GRANTED
-    """
-        + ANOTHER_NAME
-        + """
+    """,
+        ANOTHER_NAME,
+        """
         11  +60s  client1 > server   NLM_LOCK fh=C oh=1
         12        server  > client1  NLM4_GRANTED
     """,
@@ -83,12 +83,12 @@ def test_a_receiver_that_goes_by_addresses():
 def test_case_and_domain_make_no_other_name(name):
     story = told(
         NSM005,
-        KNOWN_AS_SERVER
-        + f"""
+        KNOWN_AS_SERVER,
+        f"""
          9  +900s server  > client1  SM_NOTIFY mon_name={name} state=7
         10        client1 > server   OK
-    """
-        + GRACE_ENDS,
+    """,
+        GRACE_ENDS,
     )
     assert story.says == []
 
@@ -97,9 +97,9 @@ def test_a_strange_full_name_and_then_the_right_short_one():
     """Linux sends both: judge only after the second."""
     story = told(
         NSM005,
-        KNOWN_AS_SERVER
-        + ANOTHER_NAME
-        + """
+        KNOWN_AS_SERVER,
+        ANOTHER_NAME,
+        """
         11        server  > client1  SM_NOTIFY mon_name=server state=7
         12        client1 > server   OK
         13  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
@@ -132,8 +132,8 @@ def test_the_server_named_itself_in_a_callback():
 def test_the_client_held_nothing():
     story = told(
         NSM005,
-        KNOWN_AS_SERVER
-        + """
+        KNOWN_AS_SERVER,
+        """
          9        client1 > server   NLM_UNLOCK fh=A oh=ab svid=100
         10        server  > client1  NLM4_GRANTED
         11  +900s server  > client1  SM_NOTIFY mon_name=othername state=7
@@ -148,9 +148,9 @@ def test_the_client_held_nothing():
 def test_another_client_acts_on_the_same_name():
     story = told(
         NSM005,
-        KNOWN_AS_SERVER
-        + ANOTHER_NAME
-        + """
+        KNOWN_AS_SERVER,
+        ANOTHER_NAME,
+        """
         11        server  > client2  SM_NOTIFY mon_name=othername state=7
         12        client2 > server   OK
         13        client2 > server   NLM_LOCK fh=B oh=2 reclaim

@@ -57,9 +57,9 @@ def _said(f: Finding, names: dict[int, str]) -> str:
     return " ".join([f.severity.name.lower(), f.confidence.name.lower(), *roles]) + ": " + frames
 
 
-def told(rule: Rule, text: str, snaplen: int = 65535) -> Told:
-    """Tell a story and ask one rule about it. No other rule may crash on it."""
-    data, hosts = capture_of(text, snaplen)
+def told(rule: Rule, *parts: str, snaplen: int = 65535) -> Told:
+    """Tell a story, part after part, and ask one rule about it. No other rule may crash on it."""
+    data, hosts = capture_of("\n".join(parts), snaplen)
     history = history_of(data)
     findings, results = run(history)
     assert not [r.error for r in results if r.error]
