@@ -155,8 +155,8 @@ def main() -> None:
     except NlmdissectError as error:
         from nlmdissect.report.escape import show as printable
 
-        hint = f"\n  {printable(error.hint)}" if error.hint else ""
-        print(f"nlmdissect: {printable(error.message)}{hint}", file=sys.stderr)
+        hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
+        print(f"nlmdissect: {printable(error.message)}\n  {printable(hint)}", file=sys.stderr)
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(130)

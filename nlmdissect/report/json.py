@@ -15,7 +15,7 @@ from nlmdissect.findings import At, Evidence, Finding, LockRef, RuleResult
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.boots import Boot
-from nlmdissect.machines.ranges import END
+from nlmdissect.protocols.nlm import END
 from nlmdissect.report.times import iso
 
 SCHEMA = "nlmdissect.analysis/1"

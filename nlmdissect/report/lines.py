@@ -8,13 +8,12 @@ from typing import NamedTuple
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
-from nlmdissect.machines.ranges import END, span
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find, program_name
-from nlmdissect.protocols.nlm import status_name
+from nlmdissect.protocols.nlm import END, span, status_name
 from nlmdissect.report.escape import shorten
 from nlmdissect.report.times import SECOND, clock, iso
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
-from nlmdissect.rpc.names import handle_text
+from nlmdissect.rpc.handles import handle_text
 
 PROGRAMS = {"nlm": NLM, "nsm": NSM, "portmap": PORTMAP, "mount": MOUNT}
 OTHER_NAMES = {"nlockmgr": NLM, "lockd": NLM, "status": NSM, "statd": NSM, "rpcbind": PORTMAP, "portmapper": PORTMAP}

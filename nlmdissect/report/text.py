@@ -23,7 +23,7 @@ from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.times import clock, day, duration
 from nlmdissect.report.unjudged import unjudged
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict
-from nlmdissect.rpc.names import handle_text
+from nlmdissect.rpc.handles import handle_text
 
 FRAMES = 8  # of a finding's evidence; JSON has all
 LOCKS = 5

@@ -72,12 +72,9 @@ def _nothing_found(analysis: Analysis) -> Verdict:
     if not messages["nlm"]:
         if about:
             return Verdict(Word.CANNOT_TELL, shorten(about[0].title, 300))
-        seen = (
-            f"only {messages['nsm']} NSM and {messages['portmap']} portmap messages are"
-            if sum(messages.values())
-            else "nothing is"
-        )
-        return Verdict(Word.CANNOT_TELL, f"no NLM message is in this recording, {seen} here to judge")
+        seen = [f"{messages[name]} {word}" for name, word in (("nsm", "NSM"), ("portmap", "portmap")) if messages[name]]
+        rest = f"only {' and '.join(seen)} messages" if seen else "and nothing else that speaks of locks"
+        return Verdict(Word.CANNOT_TELL, f"no NLM message is in this recording, {rest}")
     if any(result.error for result in analysis.results):
         return Verdict(Word.CANNOT_TELL, "nothing wrong is seen, but a rule failed")
     open_rules = [

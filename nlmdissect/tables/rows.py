@@ -9,7 +9,7 @@ from nlmdissect.analysis import Analysis, fingerprint
 from nlmdissect.findings import At
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
-from nlmdissect.machines.ranges import END
+from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.requests import Request
 
 Rows = Iterator[tuple[Any, ...]]
@@ -96,8 +96,8 @@ def reclaims(analysis: Analysis) -> Rows:
         at = answer.at if answer else reclaim.request.at
         yield (
             reclaim.boot, *_asked(history, reclaim.request),
-            reclaim.request.at.time,
-            answer.at.time if answer else None, answer.status if answer else None, reclaim.in_grace, at.capture, at.frame,
+            reclaim.request.at.time, answer.at.time if answer else None, answer.status if answer else None,
+            reclaim.in_grace, at.capture, at.frame,
         )  # fmt: skip
 
 

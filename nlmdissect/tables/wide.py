@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nlmdissect.history.history import History
-from nlmdissect.machines.ranges import END
 from nlmdissect.protocols import NLM, NSM, find, program_name
-from nlmdissect.protocols.nlm import status_name
+from nlmdissect.protocols.nlm import END, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 from nlmdissect.rpc.requests import ANSWERS
 

@@ -1,0 +1,120 @@
+"""What a person sees: the verdict first, consequences under causes, and nothing that acts on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.captures import SHARED
+from support.incidents import LOST, NO_LOCKS, STOLEN, WELL, write
+
+import nlmdissect
+from nlmdissect.report.text import render
+from nlmdissect.report.verdict import Word, verdict
+
+HOSTILE = [
+    b"\x1b[2J\x1b]0;owned\x07", b"\r\nHEALTHY\n", b"\x08\x08\x08\x7f", b"\xc2\x9b31m", b"\xe2\x80\xae\xe2\x81\xa6",
+    b"\xff\xfe",     b"[bold red]x[/]", b"[/]", b":smile:", b"{0}%s%n", b"\xe2\x80\xa8", b"\xf3\xa0\x81\x81", b"\x00",
+]  # fmt: skip
+
+
+def text_of(path: Path, **options: bool | int) -> str:
+    return render(nlmdissect.read(path).analysis, **options)  # type: ignore[arg-type]
+
+
+def test_the_verdict_comes_first(tmp_path: Path) -> None:
+    first = text_of(write(tmp_path / "x.pcap", LOST), width=140).splitlines()[0]
+    assert first.split()[0] == "WRONG"
+    assert "reclaim" in first
+    assert "client1 at server" in first
+    assert "NLM001" in first
+
+
+def test_a_finding_says_who_what_where_and_what_to_do(tmp_path: Path) -> None:
+    text = text_of(write(tmp_path / "x.pcap", LOST), width=160)
+    for words in (
+        "NLM001 refused-reclaim  error",
+        "client client1 (10.0.0.21), server server (10.0.0.1)",
+        "write 0-99 on fh",
+        "reclaim answered STALE_FH",
+        "frame.number in {",
+        "Restart the application",
+    ):
+        assert words in text
+
+
+def test_a_consequence_stands_under_its_cause(tmp_path: Path) -> None:
+    lines = text_of(write(tmp_path / "x.pcap", STOLEN), width=140).splitlines()
+    heads = [line for line in lines if "NLM001 " in line or "NLM004 " in line][-2:]
+    assert heads[0].startswith("1  NLM001")
+    assert heads[1].startswith("    1.1  NLM004")
+    assert "follows from the above" in heads[1]
+
+
+def test_recoveries_are_a_table(tmp_path: Path) -> None:
+    lines = [line.split() for line in text_of(write(tmp_path / "x.pcap", LOST), width=140).splitlines()]
+    assert ["peer", "it", "is", "a", "notice", "held", "reclaimed", "refused"] in lines
+    assert ["client1", "(10.0.0.21)", "client", "understood", "1", "-", "1"] in lines
+    assert ["client2", "(10.0.0.22)", "client", "understood", "1", "1", "-"] in lines
+
+
+@pytest.mark.parametrize(
+    ("story", "word"),
+    [
+        (LOST, Word.WRONG),
+        (STOLEN, Word.SUSPECTED),
+        (WELL, Word.HEALTHY),
+        (NO_LOCKS, Word.CANNOT_TELL),
+        ("", Word.CANNOT_TELL),
+    ],
+)
+def test_the_word_of_the_verdict(tmp_path: Path, story: str, word: Word) -> None:
+    assert verdict(nlmdissect.read(write(tmp_path / "x.pcap", story)).analysis).word is word
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("S01-baseline-udp", Word.HEALTHY),
+        ("T10-base-healthy", Word.HEALTHY),
+        ("S07-notify-lost-after-capture", Word.WRONG),
+        ("S10-partial-reclaim", Word.WRONG),
+        ("N01-nolock", Word.CANNOT_TELL),
+    ],
+)
+def test_the_verdict_on_real_recordings(name: str, word: Word) -> None:
+    path = SHARED / f"{name}.pcap"
+    if not path.exists():
+        pytest.skip("the recordings are not here")
+    assert verdict(nlmdissect.read(path).analysis).word is word
+
+
+def test_quiet_is_the_verdict_alone(tmp_path: Path) -> None:
+    assert len(text_of(write(tmp_path / "x.pcap", WELL), quiet=True).splitlines()) == 1
+
+
+@pytest.mark.parametrize("width", [20, 80, 140])
+def test_no_line_is_wider_than_asked(tmp_path: Path, width: int) -> None:
+    text = text_of(write(tmp_path / "x.pcap", STOLEN), width=width)
+    assert max(map(len, text.splitlines())) <= max(width, 40)
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("colour", [False, True])
+def test_hostile_names_are_shown_not_obeyed(tmp_path: Path, name: bytes, colour: bool) -> None:
+    path = write(tmp_path / "x.pcap", LOST, client1=name)
+    plain = text_of(write(tmp_path / "x.pcap", LOST, client1=b"A" * 16), width=160, colour=colour)
+    text = text_of(path, width=160, colour=colour)
+    assert not [c for c in text if c not in "\n\x1b" and not c.isprintable()]
+    assert text.count("\x1b") == plain.count("\x1b")  # only the report's own colours
+
+
+def test_markup_is_not_read(tmp_path: Path) -> None:
+    assert "[bold red]x[/]" in text_of(write(tmp_path / "x.pcap", LOST, client1=b"[bold red]x[/]"), width=160)
+
+
+def test_colours_only_when_asked(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.pcap", LOST)
+    assert "\x1b" not in text_of(path)
+    assert "\x1b[" in text_of(path, colour=True)
