@@ -153,7 +153,7 @@ class Traffic:
     """What was visible. Complete when all batches have been read.
 
     ``programs`` counts calls by (program, version, src, dst), of every program, so that "NFS is here, NLM is not" can
-    be said. ``orphans_of_nfs`` counts replies on port 2049 whose call was not kept.
+    be said. Replies that were not kept are counted in their streams.
     """
 
     endpoints: Endpoints = field(default_factory=Endpoints)

@@ -1,6 +1,7 @@
 """What the first words of an RPC message look like (RFC 5531), read straight from captured bytes.
 
 Written in the subset that numba compiles: plain integers, one flat array of bytes, every read behind a length test.
+(Bytes are multiplied, not shifted: numba makes a shifted byte unsigned, and unsigned with signed a float.)
 
 RPC is found by content and never by port: lockd and statd ports are dynamic, some servers put every program on 2049,
 and privileged client ports collide with the numbers of other protocols.
@@ -32,12 +33,12 @@ NOTHING, CALL, OTHER, REPLY, CUT = 0, 1, 2, 3, 4
 
 def be16(b: bytes, i: int) -> int:
     """Two bytes as a number. The caller has tested that they are there."""
-    return b[i] << 8 | b[i + 1]
+    return b[i] * 256 + b[i + 1]
 
 
 def be32(b: bytes, i: int) -> int:
     """Four bytes as a number. The caller has tested that they are there."""
-    return b[i] << 24 | b[i + 1] << 16 | b[i + 2] << 8 | b[i + 3]
+    return b[i] * 16777216 + b[i + 1] * 65536 + b[i + 2] * 256 + b[i + 3]
 
 
 def classify(b: bytes, i: int, have: int, keep: int) -> int:

@@ -96,7 +96,7 @@ def scan(
         elif kind == 0 or kind == 108:
             l3 = o + 4
             if l3 <= end:  # written in the byte order of the capturing host, or of the network
-                family = be16(buf, o + 2) if be16(buf, o) == 0 else buf[o] | buf[o + 1] << 8
+                family = be16(buf, o + 2) if be16(buf, o) == 0 else buf[o] + buf[o + 1] * 256
                 ethertype = 0x800 if family == 2 else 0x86DD if family in (10, 24, 28, 30) else 0
         elif kind == 101 or kind == 12 or kind == 14 or kind == 228 or kind == 229:
             if l3 < end:
@@ -219,7 +219,7 @@ def scan(
             if l4 + 20 > have:
                 k = put(out, k, DEFECT, i, TCP_HEADER_CUT, 0, 0, 0, 0, 0, 0, 0)
                 continue
-            head = (buf[l4 + 12] >> 4) * 4
+            head = buf[l4 + 12] // 16 * 4
             size -= head
             if head < 20 or size < 0:
                 k = put(out, k, DEFECT, i, TCP_BAD_HEADER, 0, 0, 0, 0, 0, 0, 0)
