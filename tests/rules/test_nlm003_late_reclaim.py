@@ -28,7 +28,7 @@ LATE_NOTICE = """
 
 
 def test_status_4_to_a_reclaim_while_others_are_served():
-    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_DENIED_GRACE_PERIOD")
+    story = told(NLM003, HELD, GRACE_ENDS, LATE_NOTICE, "    10        server  > client1  NLM4_DENIED_GRACE_PERIOD")
     assert story.says == ["error confirmed server=server client=client1: 10 9 2 4 7"]
 
 
@@ -109,7 +109,7 @@ def test_freebsd_asks_again_and_gets_it():
 
 def test_a_late_reclaim_that_was_granted():
     """FreeBSD, illumos and macOS treat it as an ordinary lock."""
-    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    10        server  > client1  NLM4_GRANTED")
+    story = told(NLM003, HELD, GRACE_ENDS, LATE_NOTICE, "    10        server  > client1  NLM4_GRANTED")
     assert story.says == []
 
 
@@ -150,5 +150,5 @@ def test_the_capture_ends_before_the_answer():
 
 
 def test_the_answer_is_lost():
-    story = told(NLM003, HELD, GRACE_ENDS + LATE_NOTICE + "    lost      server  > client1  NLM4_GRANTED")
+    story = told(NLM003, HELD, GRACE_ENDS, LATE_NOTICE, "    lost      server  > client1  NLM4_GRANTED")
     assert story.says == []
