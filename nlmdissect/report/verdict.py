@@ -9,8 +9,10 @@ from nlmdissect.analysis import Analysis, reason
 from nlmdissect.findings import Confidence, Finding, Outcome, Severity
 from nlmdissect.report.escape import shorten
 from nlmdissect.report.pages import summary
+from nlmdissect.report.times import SECOND
 from nlmdissect.rules import BY_CODE
 
+IN_FLIGHT = 2 * SECOND  # what was asked this short before the end may well have been answered after it
 ABOUT_THE_CAPTURE = "CAP"  # codes of this family say what the capture could not show
 
 
@@ -89,7 +91,25 @@ def _nothing_found(analysis: Analysis) -> Verdict:
         )
     if about:
         return Verdict(Word.CANNOT_TELL, f"nothing wrong is seen, but {shorten(about[0].title, 300)}")
+    loose = _loose_ends(analysis)
+    if loose:
+        return Verdict(Word.CANNOT_TELL, f"nothing wrong is found, but {loose}")
     return Verdict(Word.HEALTHY, _well(analysis))
+
+
+def _loose_ends(analysis: Analysis) -> str:
+    """What no rule complains about and a reader should know before he hears "healthy"; empty if there is nothing."""
+    history = analysis.history
+    silent = [r for r in history.requests if not r.answers and r.sends[-1].at.time < history.extent.last - IN_FLIGHT]
+    waiting = [wait for wait in history.walked.waits if wait.ended is None]
+    parts = []
+    if silent:
+        parts.append(f"{_count(len(silent), 'NLM request')} never answered (first: frame {silent[0].at.frame})")
+    if waiting:
+        parts.append(
+            f"{_count(len(waiting), 'lock request')} still waiting at the end (since frame {waiting[0].since.frame})"
+        )
+    return " and ".join(parts)
 
 
 def _well(analysis: Analysis) -> str:
@@ -100,7 +120,7 @@ def _well(analysis: Analysis) -> str:
         back, held = sum(c["reclaimed"] for c in counts), sum(sum(c.values()) for c in counts)
         parts.append(_count(len(history.boots), "restart"))
         if held:
-            parts.append(f"{back} of {held} locks reclaimed")
+            parts.append(f"{back} of {_count(held, 'lock')} reclaimed")
     else:
         parts.append("no restart")
     return ", ".join(parts) + ": nothing wrong"

@@ -89,6 +89,18 @@ def test_the_verdict_on_real_recordings(name: str, word: Word) -> None:
     assert verdict(nlmdissect.read(path).analysis).word is word
 
 
+def test_healthy_is_not_said_of_requests_without_answers(tmp_path: Path) -> None:
+    silent = """
+        5        client1 > server   NLM_LOCK fh=A oh=1 range=0-99
+        6  +30s  client1 > server   GETPORT lockd
+    """
+    found = verdict(nlmdissect.read(write(tmp_path / "x.pcap", WELL + silent)).analysis)
+    assert found.word is Word.CANNOT_TELL
+    assert "1 NLM request never answered (first: frame 5)" in found.sentence
+    found = verdict(nlmdissect.read(write(tmp_path / "y.pcap", WELL + silent.partition("6  +30s")[0])).analysis)
+    assert found.word is Word.HEALTHY  # the recording ended before an answer could come
+
+
 def test_quiet_is_the_verdict_alone(tmp_path: Path) -> None:
     assert len(text_of(write(tmp_path / "x.pcap", WELL), quiet=True).splitlines()) == 1
 
