@@ -15,6 +15,7 @@ from nlmdissect.capture.reader import MessageReader
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
+from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
 from nlmdissect.hosts.boots import Boot, boots
 from nlmdissect.hosts.grace import bound_grace
@@ -52,6 +53,7 @@ class History:
     notices: Notices
     walked: Walked
     recoveries: list[Recovery]
+    spurious: list[Spurious]
 
     def kind(self, host: int) -> Implementation:
         return self.kinds.get(host, UNKNOWN)
@@ -105,25 +107,11 @@ def build(
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
+    wrong = spurious(told, stray, restarts, who, traffic.streams)
     return History(
-        sources,
-        traffic,
-        signals,
-        defects,
-        texts,
-        calls,
-        asked,
-        who,
-        kinds,
-        seen,
-        restarts,
-        stray,
-        extent,
-        sight,
-        told,
-        walked,
-        rows,
-    )
+        sources, traffic, signals, defects, texts, calls, asked, who, kinds, seen, restarts, stray, extent, sight, told,
+        walked, rows, wrong,
+    )  # fmt: skip
 
 
 def _extent(sources: tuple[Source, ...], traffic: Traffic) -> Extent:

@@ -24,8 +24,9 @@ from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
 
-
-ALIVE = frozenset({H.HELD, H.HANDED, H.DOUBTED, H.RELEASING})  # a grant of the same again goes on with the same hold
+ALIVE = frozenset(
+    {H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING}
+)  # a grant of the same again goes on with the same hold
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ ENOUGH = 3
 NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
+NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
 HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
 EVIDENCE = 12
@@ -80,6 +81,9 @@ class _Life:
     since: At | None = None  # the last ordinary answer after them
     state: int | None = None
     pending: list[Sign] = field(default_factory=list)
+    announced: list[Sign] = field(default_factory=list)  # its SM_NOTIFYs
+    same_port: bool = False  # lockd was found where it had been, after the restart
+    before: _Life | None = None
 
 
 def boots(signs: list[Sign], streams: list[Stream], endpoints: Endpoints) -> tuple[list[Boot], list[Sign]]:
@@ -116,7 +120,11 @@ class _Reader:
 
     def read(self, sign: Sign) -> None:
         life = self.life
-        if sign.what in (What.ORDINARY, What.TOO_LATE):
+        if sign.what is What.SAME_PORT:
+            life.same_port = life.boot is not None
+        elif sign.what in (What.ORDINARY, What.TOO_LATE):
+            if sign.what is What.TOO_LATE:
+                self._refuted_by(sign)
             life.pending = [p for p in life.pending if p.what in SURVIVE_AN_ANSWER]
             if life.pending:
                 life.since = sign.at
@@ -128,6 +136,21 @@ class _Reader:
             self._hold(sign)
         elif life.boot is not None:
             life.boot.kinds.add(sign.what)
+
+    def _refuted_by(self, refusal: Sign) -> None:
+        """A reclaim refused as too late, seconds after a notice that nothing else bears out: there was no restart.
+
+        A server that restarted is in its grace period then, and its lockd is seldom at the old port.
+        """
+        life, boot = self.life, self.life.boot
+        if boot is None or boot.told is None or not boot.kinds <= HEARSAY or not life.same_port:
+            return
+        if refusal.at.time - boot.told.time < NO_GRACE:
+            self.found.remove(boot)
+            if self.found:
+                self.found[-1].until = None
+            self.stray += life.announced
+            self.life = life.before or _Life()
 
     def _same_life(self, sign: Sign) -> bool:
         """Whether the last restart explains this sign already."""
@@ -162,6 +185,7 @@ class _Reader:
             life.boot.state_after = life.state = sign.value
             life.boot.evidence.append(Evidence(sign.at, sign.text))
             life.boot.told = sign.at
+            life.announced.append(sign)
             life.boot.strength += STRENGTH[What.NOTIFY]
             return
         if lived_on(self.streams, sign.at.time, sign.at.time):
@@ -211,7 +235,8 @@ class _Reader:
         if self.found:
             self.found[-1].until = first.time
         self.found.append(boot)
-        self.life = _Life(boot, ordinary=before.since, state=boot.state_after)
+        told = [s for s in signs if s.what is What.NOTIFY]
+        self.life = _Life(boot, ordinary=before.since, state=boot.state_after, announced=told, before=before)
 
     def _back_soon(self, signs: list[Sign]) -> bool:
         """Whether the host took new connections within seconds of the orderly close: too soon for an operating

@@ -15,6 +15,8 @@ from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import Op, Request
 
 SM_NOTIFY = 6
+ADDRESSES_OF_A_CARD = 4  # more than that come through a router
+ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 
 
 @dataclass(slots=True)
@@ -47,10 +49,22 @@ class Names:
         return any(same_host(name, other) for other in self.claimed.get(endpoint, ()))
 
     def notifies_for(self, sender: int, host: int) -> bool:
-        """Whether an SM_NOTIFY from ``sender`` can be about ``host``: itself, or an endpoint that claims one of its
-        names.
+        """Whether an SM_NOTIFY from ``sender`` can be about ``host``.
+
+        It is the host itself, claims one of its names, or is another address of the same network card that takes no
+        locks of its own: the node of a cluster, beside the service address.
         """
-        return sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ()))
+        if sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ())):
+            return True
+        return not self.roles.get(sender) and "server" in self.roles.get(host, ()) and self._one_card(sender, host)
+
+    def called(self, name: str) -> list[int]:
+        """The endpoints that called themselves so in anything but an SM_NOTIFY."""
+        return [host for host, names in self.unannounced.items() if any(same_host(name, other) for other in names)]
+
+    def _one_card(self, a: int, b: int) -> bool:
+        macs = self.endpoints.macs
+        return any(sum(mac in of for of in macs) <= ADDRESSES_OF_A_CARD for mac in macs[a].keys() & macs[b].keys())
 
 
 def same_host(a: str, b: str) -> bool:

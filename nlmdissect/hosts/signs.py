@@ -24,11 +24,12 @@ EARLY_COOKIES = 64
 
 
 class What(StrEnum):
-    """Kinds of signs. The first three do not tell of a restart: they tell what life is like between two."""
+    """Kinds of signs. The first four do not tell of a restart: they tell what life is like between two."""
 
     ORDINARY = auto()  # a lock request was decided: the server is not in its grace period
     GRACE = auto()  # a request that is no reclaim was put off: the server is in its grace period
     TOO_LATE = auto()  # a reclaim was put off: Linux and Ganesha are past their grace period
+    SAME_PORT = auto()  # lockd is still registered where it was
     NOTIFY = auto()  # SM_NOTIFY, with a state
     LOOKUP = auto()  # the host asked a peer where its statd is, as sm-notify does
     RECLAIMED = auto()  # a reclaim was granted
@@ -118,6 +119,8 @@ def _ports(calls: Calls) -> Iterator[Sign]:
         key = (int(calls.dst[row]), program, int(calls.asked_version[row]), protocol)
         before = known.get(key)
         known[key] = port
+        if before == port and program == NLM:
+            yield Sign(calls.reply_at(row), key[0], What.SAME_PORT, f"lockd is still at port {port}", port, program)
         if before not in (None, port):
             daemon = "lockd" if program == NLM else "statd"
             yield Sign(

@@ -23,7 +23,8 @@ class H(StrEnum):
     UNSEEN = auto()  # not in this capture yet
     HELD = auto()  # granted, and the client knows it
     HANDED = auto()  # the server called NLM_GRANTED, the waiter has not answered yet
-    DOUBTED = auto()  # something was seen after which the server may have dropped it
+    EXPOSED = auto()  # SM_NOTIFY in the name of its living client: the server may have dropped it
+    DOUBTED = auto()  # another owner was granted the same: the server cannot hold both
     RELEASING = auto()  # NLM_UNLOCK sent: the client has forgotten it, the server may not have heard
     RELEASED = auto()  # over
     ORPHANED = auto()  # the server restarted and forgot it; only a reclaim brings it back
@@ -65,6 +66,7 @@ TRUTHS: dict[H, Truth] = {
     H.UNSEEN:     Truth("unknown", "unknown"),
     H.HELD:       Truth("yes",     "yes"),
     H.HANDED:     Truth("yes",     "unknown"),
+    H.EXPOSED:    Truth("unknown", "yes"),
     H.DOUBTED:    Truth("unknown", "yes"),
     H.RELEASING:  Truth("unknown", "no"),
     H.RELEASED:   Truth("no",      "no"),
@@ -92,7 +94,7 @@ HOLD = Machine("hold", H.UNSEEN, E, [
     (H.HELD,         E.UNLOCK_GRANTED,     H.RELEASED),    # the call is not in the capture
     (H.HELD,         E.CONFLICT,           H.DOUBTED),
     (H.HELD,         E.FREED,              H.RELEASED),
-    (H.HELD,         E.NOTIFIED_ALIVE,     H.DOUBTED),
+    (H.HELD,         E.NOTIFIED_ALIVE,     H.EXPOSED),
     (H.HELD,         E.SERVER_RESTARTED,   H.ORPHANED),
     (H.HELD,         E.CLIENT_RESTARTED,   H.DEAD),
 
@@ -102,9 +104,22 @@ HOLD = Machine("hold", H.UNSEEN, E, [
     (H.HANDED,       E.UNLOCK,             H.RELEASING),   # after a CANCEL that came too late
     (H.HANDED,       E.CONFLICT,           H.RELEASED),    # the server took it back, unseen
     (H.HANDED,       E.FREED,              H.RELEASED),
-    (H.HANDED,       E.NOTIFIED_ALIVE,     H.DOUBTED),
+    (H.HANDED,       E.NOTIFIED_ALIVE,     H.EXPOSED),
     (H.HANDED,       E.SERVER_RESTARTED,   H.RELEASED),    # the waiter will ask again, with an ordinary LOCK
     (H.HANDED,       E.CLIENT_RESTARTED,   H.DEAD),
+
+    (H.EXPOSED,      E.GRANTED,            H.HELD),
+    (H.EXPOSED,      E.CALLBACK,           H.EXPOSED),
+    (H.EXPOSED,      E.RECLAIM,            H.EXPOSED),
+    (H.EXPOSED,      E.RECLAIM_GRANTED,    H.HELD),
+    (H.EXPOSED,      E.RECLAIM_REFUSED,    H.EXPOSED),
+    (H.EXPOSED,      E.UNLOCK,             H.RELEASING),
+    (H.EXPOSED,      E.UNLOCK_GRANTED,     H.RELEASED),
+    (H.EXPOSED,      E.CONFLICT,           H.STOLEN),      # so it was dropped
+    (H.EXPOSED,      E.FREED,              H.RELEASED),
+    (H.EXPOSED,      E.NOTIFIED_ALIVE,     H.EXPOSED),
+    (H.EXPOSED,      E.SERVER_RESTARTED,   H.ORPHANED),
+    (H.EXPOSED,      E.CLIENT_RESTARTED,   H.DEAD),
 
     (H.DOUBTED,      E.GRANTED,            H.HELD),
     (H.DOUBTED,      E.CALLBACK,           H.DOUBTED),

@@ -21,22 +21,36 @@ from nlmdissect.rules.nlm002_missing_reclaim import missing_reclaim
 from nlmdissect.rules.nlm003_late_reclaim import late_reclaim
 from nlmdissect.rules.nlm004_stolen_lock import stolen_lock
 from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
+from nlmdissect.rules.nlm006_released_without_restart import released_without_restart
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
 from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
+from nlmdissect.rules.nsm004_misdirected_notify import misdirected_notify
 from nlmdissect.rules.nsm005_unrecognised_mon_name import unrecognised_mon_name
+from nlmdissect.rules.nsm006_stale_notify_state import stale_notify_state
+from nlmdissect.rules.nsm007_even_notify_state import even_notify_state
+from nlmdissect.rules.nsm008_unregistered_statd import unregistered_statd
+from nlmdissect.rules.nsm009_spurious_notify import spurious_notify
+from nlmdissect.rules.nsm010_foreign_notify_address import foreign_notify_address
 
 RULES: tuple[Rule, ...] = (
     missing_server_notify,
     missing_client_notify,
     unanswered_notify,
+    misdirected_notify,
     unrecognised_mon_name,
+    stale_notify_state,
+    even_notify_state,
+    unregistered_statd,
+    spurious_notify,
+    foreign_notify_address,
     refused_reclaim,
     missing_reclaim,
     late_reclaim,
     stolen_lock,
     orphaned_lock,
+    released_without_restart,
     conflicting_grants,
     lockd_restart_without_notify,
     filtered_capture,

@@ -11,13 +11,16 @@ from dataclasses import replace
 from nlmdissect.findings import Finding, Severity
 
 # fmt: off
-NOT_TOLD = ("NSM001", "NSM003", "NSM005", "HOST002")
+NOT_TOLD = ("NSM008", "NSM010", "NSM004", "NSM006", "NSM003", "NSM005", "HOST002", "NSM001")
 CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # consequence  roots, the first that fits                       that have the same
     ("NLM004",     ("NLM003", "NLM001", *NOT_TOLD, "NLM002"),       ("server", "client", "boot")),
-    ("NLM003",     NOT_TOLD,                                        ("server", "client", "boot")),
+    ("NLM004",     ("NSM009",),                                     ("server", "client", "boot")),
+    ("NLM003",     (*NOT_TOLD, "NSM009"),                           ("server", "client", "boot")),
+    ("NLM001",     ("NSM009",),                                     ("server", "client", "boot")),
     ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),
-    ("NLM005",     ("NSM002",),                                     ("server", "client")),
+    ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
+    ("NLM006",     ("NSM009",),                                     ("server", "client")),
 )
 # fmt: on
 

@@ -47,7 +47,7 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     found: dict[tuple[int, int], list[tuple[Held, Wait]]] = {}
     for held in history.walked.table.of():
         file, owner, piece = held
-        if piece.state in (H.HELD, H.DOUBTED):
+        if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
             for wait in blocked_by(history, file.server, file.fh, owner, piece):
                 if wait in pending:
                     found.setdefault((file.server, owner.client), []).append((held, wait))

@@ -9,6 +9,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.nsm004_misdirected_notify import misdirected
 
 
 @rule("NSM003", "unanswered-notify", Severity.ERROR, source="C-03")
@@ -35,7 +36,7 @@ def unanswered_notify(history: History) -> Iterator[Verdict]:
         yield Judged()
         if row.notify is Notify.SENT:
             yield NotAssessed(f"SM_NOTIFY to {words.host(history, row.peer)}: {row.why}")
-        elif row.notify is Notify.UNANSWERED and not _superseded(history, row):
+        elif row.notify is Notify.UNANSWERED and not _superseded(history, row) and not misdirected(history, row):
             yield _finding(history, row)
         elif row.answered and row.answered[0].at != row.tries[0].at:
             yield from _late(history, row)

@@ -1,0 +1,55 @@
+"""SM_NOTIFYs without a restart: notices of a host that demonstrably lived on, from itself or from somebody in its name.
+
+A notice is often the first packet of a restarted host, so silence before it says nothing. What counts is a positive
+sign of the same life after it: a TCP connection of the named host that goes on, or a server that refuses a reclaim
+seconds later.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from nlmdissect.capture.messages import Stream
+from nlmdissect.findings import At
+from nlmdissect.history.notices import Notices, Try
+from nlmdissect.hosts.boots import Boot, lived_on
+from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.signs import SECOND, Sign
+
+NEAR = 960 * SECOND  # a restart this near to a notice explains it
+
+
+@dataclass(frozen=True, slots=True)
+class Spurious:
+    """``host`` did not restart, and ``tries`` say that it did; they come from ``sender``, which may be somebody else.
+    """
+
+    host: int
+    sender: int
+    tries: tuple[Try, ...]
+
+
+def spurious(
+    notices: Notices, stray: list[Sign], boots: list[Boot], names: Names, streams: list[Stream]
+) -> list[Spurious]:
+    """All of them, by host and sender."""
+    refuted: set[tuple[int, At]] = {(sign.host, sign.at) for sign in stray}
+    by_host: dict[int, list[Stream]] = defaultdict(list)
+    for stream in streams:
+        if stream.tcp:
+            by_host[stream.src].append(stream)
+    found: dict[tuple[int, int], list[Try]] = defaultdict(list)
+    for (sender, _), tries in notices.tries.items():
+        for t in tries:
+            if (sender, t.at) in refuted:
+                found[sender, sender].append(t)
+                continue
+            for host in names.called(t.name):
+                if sender in (host, *names.called(t.name)) or names.roles.get(sender):
+                    continue  # it speaks for itself, or for a host of its own name
+                time = t.at.time
+                restarted = any(b.host == host and abs(b.not_after.time - time) < NEAR for b in boots)
+                if not restarted and lived_on(by_host[host], time, time) is not None:
+                    found[host, sender].append(t)
+    return [Spurious(host, sender, tuple(sorted(of, key=lambda t: t.at))) for (host, sender), of in found.items()]

@@ -1,0 +1,81 @@
+"""NSM009 spurious-notify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.fates import Grant
+from nlmdissect.history.history import History
+from nlmdissect.history.spurious import Spurious
+from nlmdissect.history.walk import Reclaim
+from nlmdissect.machines.hold import H
+from nlmdissect.rules import words
+
+
+@rule("NSM009", "spurious-notify", Severity.ERROR, source="C-31")
+def spurious_notify(history: History) -> Iterator[Verdict]:
+    """SM_NOTIFY without a restart, or from an address that is not the named host.
+
+    Why it matters: nobody authenticates SM_NOTIFY. A server that believes one drops the locks of a client that lives
+    and goes on writing; a client that believes one reclaims what it never lost, and drops what is refused.
+
+    How it is seen: SM_NOTIFY, and a positive sign that the named host did not restart: a TCP connection of it that
+    goes on from before the notice to after it, or a reclaim refused as too late within seconds by a lockd at its old
+    port. An error if locks were given away after it, a warning if reclaims were refused, else info.
+
+    What it cannot see: a host that was restarted without losing its connections does not exist; one without any
+    connection in the capture cannot be told from a restarted one.
+
+    What to do: find what sent it: `sm-notify -f` by hand or by a package, a restart of statd in a container, an HA
+    script, a second machine with the same name, or somebody who should not. Let UDP to statd's port in from known
+    hosts only.
+    """
+    yield Judged(sum(len(tries) for tries in history.notices.tries.values()))
+    for case in history.spurious:
+        yield _finding(history, case)
+
+
+def _finding(history: History, case: Spurious) -> Finding:
+    host, sender, first = case.host, case.sender, case.tries[0]
+    lost = [g for g in history.walked.table.thefts if g.before is H.EXPOSED and _is_about(g, case)]
+    refused = [
+        r
+        for r in history.walked.reclaims
+        if r.request.server == host and r.boot is None and r.request.at > first.at and _refused(r)
+    ]
+    name = words.host(history, host)
+    by = "" if sender == host else f" by {words.host(history, sender)}"
+    receivers = {t.receiver for t in case.tries}
+    severity = Severity.ERROR if lost else Severity.WARNING if refused else Severity.INFO
+    is_server = "server" in history.names.roles.get(host, ())
+    return Finding(
+        f"SM_NOTIFY says{by} that {name} restarted, but it did not",
+        words.evidence(
+            Evidence(first.at, f"SM_NOTIFY mon_name={first.name} state={first.state}"),
+            [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}") for t in case.tries[1:]],
+            [Evidence(r.answer.at, f"reclaim answered {r.answer.status}") for r in refused if r.answer],
+            [words.taken(history, g) for g in lost],
+        ),
+        consequence="Its locks were dropped, and given to others."
+        if lost
+        else "Its clients reclaimed what they had not lost, and were refused; the server still holds the locks."
+        if refused
+        else "Nothing that this capture shows.",
+        remedy="Find what sent it (sm-notify -f, a container, an HA script); let only known hosts reach statd.",
+        severity=severity,
+        confidence=Confidence.CONFIRMED,
+        server=host if is_server else receivers.pop() if len(receivers) == 1 else None,
+        client=None if is_server else host,
+        other=None if sender == host else sender,
+    )
+
+
+def _refused(reclaim: Reclaim) -> bool:
+    return reclaim.answer is not None and reclaim.answer.status != "GRANTED"
+
+
+def _is_about(grant: Grant, case: Spurious) -> bool:
+    """Whether a lock was taken from the named host by a server that had been told."""
+    told = [t.at for t in case.tries if t.receiver == grant.file.server]
+    return grant.owner.client == case.host and bool(told) and told[0] < grant.at
