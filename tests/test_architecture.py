@@ -135,11 +135,3 @@ def test_every_rule_has_stories() -> None:
     if not tested:
         pytest.skip("no rule has stories yet")
     assert tested >= {rule.code for rule in RULES}
-
-
-def test_the_readme_names_every_rule() -> None:
-    readme = ROOT.parent / "README.md"
-    if not readme.exists():
-        pytest.skip("there is no README yet")
-    rows = dict(re.findall(r"^\| ([A-Z]+\d{3}) \| ([a-z0-9-]+) \|", readme.read_text(), re.MULTILINE))
-    assert rows == {rule.code: rule.name for rule in RULES}
