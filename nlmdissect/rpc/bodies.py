@@ -6,7 +6,8 @@ is not kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,14 @@ TEXTS = {
     "mon_name": "mon_name", "my_name": "my_name", "priv": "priv", "netid": "netid", "addr": "uaddr", "uaddr": "uaddr",
 }  # fmt: skip
 RELAYED = frozenset({"CALLIT", "BCAST", "INDIRECT"})  # portmap calls another program on the caller's behalf
+ASKED = frozenset({"prog", "vers", "prot", "proc", "port"})
+# Only what is announced or answered is a port: a look-up's own port is ignored by the server, and its address is the
+# one at which the client reached rpcbind (RFC 1833).
+NO_ANSWER = {
+    "GETPORT": frozenset({"port"}), "CALLIT": frozenset({"port"}),
+    "GETADDR": frozenset({"addr"}), "GETVERSADDR": frozenset({"addr"}), "GETADDRLIST": frozenset({"addr"}),
+}  # fmt: skip
 HOLDER = "stat."  # the holder of a conflicting lock hangs below the status of a TEST
-SIGNED = frozenset({"status"})
 
 
 def read_args(
@@ -45,12 +52,11 @@ def read_args(
     Shapes:  ``rows`` (of the table), ``at`` and ``end`` (in ``buf``) have one element a call.
     """
     columns = decode_columns(_struct(procedure.args), buf, at, end)
-    # a look-up's own port is ignored by the server (RFC 1833): only what is announced or answered is a port
-    skip = frozenset({"port"}) if procedure.name in ("GETPORT", "CALLIT") else frozenset()
-    _keep(table, texts, rows, columns, buf, skip)
+    _keep(table, texts, rows, columns, buf, NO_ANSWER.get(procedure.name, frozenset()))
     table["bad"][rows] = columns.bad
     if procedure.name in RELAYED:
-        _relayed(table, texts, rows, columns, buf, "args", lambda inner: inner.args)
+        for inner, of, body in _relayed(table, rows, columns, buf, "args"):
+            _keep(table, texts, of, body(inner.args), buf, ASKED)
     if procedure.name in ("SET", "UNSET"):
         _ports_of_uaddrs(table, texts, rows)
 
@@ -60,16 +66,12 @@ def read_results(
 ) -> None:
     """Read the results of calls of one procedure; shapes as ``read_args``."""
     columns = decode_columns(_struct(procedure.res), buf, at, end)
-    # the answer's cookie is the call's; the ``state`` that statd returns is not the argument of that name
-    skip = frozenset({"cookie", "state"})
-    _keep(table, texts, rows, columns, buf, skip)
-    if "state" in columns.fields:
-        seen = columns.read("state")
-        table["res_state"][rows[seen]] = columns.fields["state"][seen] & 0xFFFFFFFF
+    _keep_results(table, texts, rows, columns, buf, frozenset())
     table["reply_bad"][rows] = columns.bad
     if procedure.name in RELAYED:
         leaf = "res" if "res.at" in columns.fields else "results"
-        _relayed(table, texts, rows, columns, buf, leaf, lambda inner: inner.res)
+        for inner, of, body in _relayed(table, rows, columns, buf, leaf):
+            _keep_results(table, texts, of, body(inner.res), buf, ASKED)
     if procedure.name in ("GETADDR", "GETVERSADDR"):
         _ports_of_uaddrs(table, texts, rows)
 
@@ -96,19 +98,26 @@ def _keep(
             seen = columns.read(path)
             column = table[prefix + name]
             new = values[seen]
-            column[rows[seen]] = new if column.dtype == np.uint64 or name in SIGNED else new & 0xFFFFFFFF
+            column[rows[seen]] = new if column.dtype == np.uint64 else new & 0xFFFFFFFF
+
+
+def _keep_results(
+    table: Builder, texts: Texts, rows: Ints, columns: Columns, buf: NDArray[np.uint8], skip: frozenset[str]
+) -> None:
+    # the answer's cookie is the call's; the ``state`` that statd returns is not the argument of that name
+    _keep(table, texts, rows, columns, buf, skip | {"cookie", "state"})
+    if "state" in columns.fields:
+        seen = columns.read("state")
+        table["res_state"][rows[seen]] = columns.fields["state"][seen] & 0xFFFFFFFF
 
 
 def _relayed(
-    table: Builder,
-    texts: Texts,
-    rows: Ints,
-    columns: Columns,
-    buf: NDArray[np.uint8],
-    leaf: str,
-    of: Callable[[Procedure], Xdr],
-) -> None:
-    """The call inside a call: its body is read as if it had been sent by itself. Unknown programs are left alone."""
+    table: Builder, rows: Ints, columns: Columns, buf: NDArray[np.uint8], leaf: str
+) -> Iterator[tuple[Procedure, Ints, Callable[[Xdr], Columns]]]:
+    """The calls inside of calls: procedure, rows, and what reads their bodies as if they had been sent by themselves.
+
+    Programs that are unknown are left alone.
+    """
     seen = np.flatnonzero(columns.read(leaf))
     at = columns.fields[f"{leaf}.at"]
     end = at + columns.fields[f"{leaf}.len"]
@@ -118,8 +127,11 @@ def _relayed(
         if inner is None or kind[0] == PORTMAP:
             continue
         here = seen[(wanted[seen] == kind).all(axis=1)]
-        body = decode_columns(_struct(of(inner)), buf, at[here], end[here])
-        _keep(table, texts, rows[here], body, buf, frozenset({"prog", "vers", "prot", "proc", "port"}))
+        yield inner, rows[here], partial(_read, buf, at[here], end[here])
+
+
+def _read(buf: NDArray[np.uint8], at: Ints, end: Ints, t: Xdr) -> Columns:
+    return decode_columns(_struct(t), buf, at, end)
 
 
 def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints:
