@@ -1,4 +1,6 @@
-"""The vocabulary of answers: where something was seen, what a rule says about itself, and what it says about a capture."""
+"""The vocabulary of answers: where something was seen, what a rule says about itself, and what it says about a
+capture.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,9 @@ class LockRef:
 class Finding:
     """One claim of one rule. It cannot be made without a frame that proves it.
 
-    ``server``, ``client`` and ``other`` are endpoint numbers (``hosts/endpoints.py``); ``evidence[0]`` is the frame to open.
-    ``boot`` is the number of the restart that the claim is about. ``caused_by`` is filled by ``rules/causes.py``.
+    ``server``, ``client`` and ``other`` are endpoint numbers (``hosts/endpoints.py``); ``evidence[0]`` is the frame
+    to open. ``boot`` is the number of the restart that the claim is about. ``caused_by`` is filled by
+    ``rules/causes.py``.
     """
 
     title: str

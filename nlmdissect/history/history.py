@@ -13,6 +13,7 @@ from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
 from nlmdissect.findings import At
+from nlmdissect.history.dealings import Dealings, dealings
 from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
@@ -51,6 +52,7 @@ class History:
     extent: Extent
     visibility: Visibility
     notices: Notices
+    dealings: Dealings
     walked: Walked
     recoveries: list[Recovery]
     spurious: list[Spurious]
@@ -62,10 +64,8 @@ class History:
         return None if number is None else self.boots[number]
 
 
-def read_history(
-    paths: Sequence[str | Path], progress: Progress | None = None, since: int | None = None, until: int | None = None
-) -> History:
-    """Read a recording and rebuild what happened. ``since`` and ``until`` (ns) leave out messages before and after.
+def read_history(paths: Sequence[str | Path], progress: Progress | None = None) -> History:
+    """Read a recording and rebuild what happened.
 
     Raises CaptureError for a path that is no capture, or for files that are not one recording.
     """
@@ -109,9 +109,26 @@ def build(
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, traffic.streams)
     return History(
-        sources, traffic, signals, defects, texts, calls, asked, who, kinds, seen, restarts, stray, extent, sight, told,
-        walked, rows, wrong,
-    )  # fmt: skip
+        sources=sources,
+        traffic=traffic,
+        signals=signals,
+        defects=defects,
+        texts=texts,
+        calls=calls,
+        requests=asked,
+        names=who,
+        kinds=kinds,
+        signs=seen,
+        boots=restarts,
+        stray=stray,
+        extent=extent,
+        visibility=sight,
+        notices=told,
+        dealings=dealings(asked),
+        walked=walked,
+        recoveries=rows,
+        spurious=wrong,
+    )
 
 
 def _extent(sources: tuple[Source, ...], traffic: Traffic) -> Extent:

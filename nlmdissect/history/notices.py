@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import SM_NOTIFY
 from nlmdissect.protocols import NSM, PORTMAP
-from nlmdissect.rpc.calls import NONE, Calls, Texts
+from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
 
 GETPORT, GETVERSADDR = 3, 9
 SMALL_HOLE = 16  # xids; a wider one is another way of counting
@@ -17,7 +17,7 @@ SMALL_HOLE = 16  # xids; a wider one is another way of counting
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One SM_NOTIFY. ``answered`` is None if no answer was seen, ``refused`` if it was answered with an RPC error."""
+    """One SM_NOTIFY. ``answered`` is None if no answer was seen, ``error`` is an RPC error."""
 
     at: At
     sender: int
@@ -26,7 +26,11 @@ class Try:
     state: int
     port: int
     answered: At | None
-    refused: bool
+    error: str  # the RPC error that it was answered with, if any
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def notices(calls: Calls, texts: Texts) -> Notices:
                 int(calls.state[row]),
                 int(calls.dport[row]),
                 answered,
-                bool(calls.rpc_status[row] > 0),
+                RPC_STATUS[calls.rpc_status[row]] if calls.rpc_status[row] > 0 else "",
             )
         )
     asks = (calls.procedure == GETPORT) | ((calls.version == 4) & (calls.procedure == GETVERSADDR))

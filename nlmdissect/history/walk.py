@@ -15,32 +15,20 @@ import numpy as np
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Claim, File, Owner
 from nlmdissect.history.table import LockTable
+from nlmdissect.history.waits import Wait as Wait
+from nlmdissect.history.waits import Waiting
 from nlmdissect.hosts.boots import Boot, life_at
 from nlmdissect.hosts.names import SM_NOTIFY, Names
+from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
-from nlmdissect.rpc.requests import BLOCKED, Answer, Op, Request
+from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request
 
+MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
-
-
-@dataclass(slots=True)
-class Wait:
-    """A request that was answered BLOCKED. ``how`` it ended: granted, called back, cancelled, refused, restarted;
-    "" still waits.
-    """
-
-    number: int  # of the request
-    request: Request
-    since: At
-    polls: int = 0
-    last: At | None = None
-    ended: At | None = None
-    how: str = ""
-    called: At | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +100,9 @@ class _Walker:
     def __init__(self, requests: list[Request], boots: list[Boot], names: Names) -> None:
         self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
-        self.done = Walked(self.table)
+        self.waits = Waiting()
+        self.done = Walked(self.table, self.waits.all)
         self.states: dict[int, request.R] = {}
-        self.waiting: dict[tuple[int, int, int, int, int, int], Wait] = {}
         self.open: dict[int, Request] = {}  # requests that were asked and not decided
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
@@ -151,6 +139,8 @@ class _Walker:
 
     def answered(self, number: int, r: Request, answer: Answer) -> None:
         """An answer arrived."""
+        if answer.status == UNREADABLE:
+            return
         at, asked = answer.at, _asked(r, answer)
         boot = life_at(self.boots, r.server, at.time)
         self._request_step(number, events.of_request(answer.status), at)
@@ -167,11 +157,14 @@ class _Walker:
                     self.done.reclaims.append(self._reclaim(r, answer, ()))
                 self.table.grant(_claim(r), event, at, asked, boot, monitored=r.op is not Op.NM_LOCK)
                 self._end_wait(r, at, "granted")
+                self.waits.granted(self.table, File(r.server, r.fh))
                 if r.op is not Op.NM_LOCK:
                     self._monitor(r.server, r.client, monitor.E.LOCKED, at)
                     self._monitor(r.client, r.server, monitor.E.LOCKED, at)
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
                 self.table.unlock(_claim(r), event, at, self._too_late(r.server, at))
+                if event is hold.E.UNLOCK_GRANTED:
+                    self.waits.released(self.table, File(r.server, r.fh), at)
             case _:
                 self._waits(number, r, answer)
 
@@ -184,10 +177,7 @@ class _Walker:
         for watcher, watched in self.done.edges:
             if watcher == boot.host:
                 self._monitor(watcher, watched, monitor.E.RESTARTED, boot.not_after)
-        for key, wait in list(self.waiting.items()):
-            if boot.host in (wait.request.client, wait.request.server):
-                wait.ended, wait.how = boot.not_after, "restarted"
-                del self.waiting[key]
+        self.waits.restarted(boot.host, boot.not_after)
         for number, r in list(self.open.items()):
             if r.server == boot.host:
                 self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
@@ -216,37 +206,28 @@ class _Walker:
         wait, claim = self._handed(r)
         boot = life_at(self.boots, r.server, at.time)
         self.table.grant(claim, hold.E.CALLBACK, at, wait.request.at if wait is not None else at, boot)
+        self.waits.granted(self.table, claim.file)
         if wait is not None:
             wait.called = wait.called or at
             self._request_step(wait.number, request.E.CALLBACK, at)
 
     def _handed(self, r: Request) -> tuple[Wait | None, Claim]:
         """What a callback hands to whom: by file, svid and range, never by cookie or caller_name."""
-        wait = self.waiting.get((r.server, r.client, r.fh, r.svid, r.start, r.end))
+        wait = self.waits.find(r)
         return wait, _claim(r) if wait is None else _claim(r)._replace(owner=_claim(wait.request).owner)
 
     def _waits(self, number: int, r: Request, answer: Answer) -> None:
         if r.op is not Op.LOCK:
             return
-        key = (r.server, r.client, r.fh, r.svid, r.start, r.end)
         if answer.status == BLOCKED:
-            wait = self.waiting.get(key)
-            if wait is None:
-                wait = self.waiting[key] = Wait(number, r, answer.at)
-                self.done.waits.append(wait)
-            wait.polls, wait.last = wait.polls + 1, answer.at
+            self.waits.blocked(number, r, answer, self.table)
         else:
             self._end_wait(r, answer.at, "refused")
 
     def _end_wait(self, r: Request, at: At, how: str) -> None:
-        for key, wait in list(self.waiting.items()):
-            other = wait.request
-            same = (other.server, other.client, other.fh, other.svid) == (r.server, r.client, r.fh, r.svid)
-            if same and r.start <= other.start and other.end <= r.end:
-                wait.ended, wait.how = at, how
-                del self.waiting[key]
-                if how == "cancelled":
-                    self._request_step(wait.number, request.E.CANCEL, at)
+        for wait in self.waits.end(r, at, how):
+            if how == "cancelled":
+                self._request_step(wait.number, request.E.CANCEL, at)
 
     def _reclaim(self, r: Request, answer: Answer | None, pieces: tuple[Piece, ...]) -> Reclaim:
         at = answer.at if answer else r.at
@@ -255,10 +236,10 @@ class _Walker:
 
     def _too_late(self, server: int, at: At) -> bool:
         boot = life_at(self.boots, server, at.time)
-        return boot is not None and boot.grace_over is not None and at.time >= boot.grace_over.time
+        return boot is not None and boot.grace_over is not None and at.time >= boot.grace_over.time + MARGIN
 
-    def _request_step(self, number: int, event: request.E, at: At) -> None:
-        if number in self.states:
+    def _request_step(self, number: int, event: request.E | None, at: At) -> None:
+        if event is not None and number in self.states:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.steps.append(step)
             if self.states[number] in UNDECIDED:

@@ -125,6 +125,7 @@ class _Reader:
         elif sign.what in (What.ORDINARY, What.TOO_LATE):
             if sign.what is What.TOO_LATE:
                 self._refuted_by(sign)
+                return  # others may still be held off: the grace period is not the same for all of a cluster's exports
             life.pending = [p for p in life.pending if p.what in SURVIVE_AN_ANSWER]
             if life.pending:
                 life.since = sign.at

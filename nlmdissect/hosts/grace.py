@@ -15,6 +15,7 @@ from nlmdissect.hosts.signs import Sign, What
 
 def bound_grace(boots: list[Boot], signs: list[Sign]) -> None:
     """Fill ``in_grace`` and ``grace_over`` of every boot."""
+    refused: set[int] = set()  # only a refused reclaim says that it is over: a later answer may say otherwise
     for sign in signs:
         if sign.what not in (What.GRACE, What.ORDINARY, What.TOO_LATE):
             continue
@@ -22,7 +23,10 @@ def bound_grace(boots: list[Boot], signs: list[Sign]) -> None:
         if boot is None:
             continue
         if sign.what is What.GRACE:
-            if boot.grace_over is None:
-                boot.in_grace = sign.at
+            if boot.grace_over is None or boot.number in refused:
+                boot.in_grace, boot.grace_over = sign.at, None
+                refused.discard(boot.number)
         elif boot.grace_over is None:
             boot.grace_over = sign.at
+            if sign.what is What.TOO_LATE:
+                refused.add(boot.number)

@@ -7,7 +7,7 @@ not ask again), to any other request it only puts it off.
 from __future__ import annotations
 
 from nlmdissect.machines import hold, request
-from nlmdissect.rpc.requests import GRANTED, Op, Request
+from nlmdissect.rpc.requests import GRANTED, UNREADABLE, Op, Request
 
 
 def of_call(r: Request) -> hold.E | None:
@@ -26,6 +26,8 @@ def of_call(r: Request) -> hold.E | None:
 def of_answer(r: Request, status: str) -> hold.E | None:
     """What an answer does to the holds that its request names; None where it changes none of them."""
     granted = status == GRANTED
+    if status == UNREADABLE:
+        return None
     match r.op:
         case Op.LOCK if r.reclaim:
             return hold.E.RECLAIM_GRANTED if granted else hold.E.RECLAIM_REFUSED
@@ -39,9 +41,11 @@ def of_answer(r: Request, status: str) -> hold.E | None:
             return None
 
 
-def of_request(status: str) -> request.E:
+def of_request(status: str) -> request.E | None:
     """What an answer does to the request itself."""
     match status:
+        case "UNREADABLE":
+            return None
         case "GRANTED":
             return request.E.GRANTED
         case "BLOCKED":

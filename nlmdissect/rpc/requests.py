@@ -25,6 +25,7 @@ from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes
 GRANTED, BLOCKED, GRACE = "GRANTED", "BLOCKED", "DENIED_GRACE_PERIOD"
+UNREADABLE = "UNREADABLE"  # answered, but the body is cut, encrypted or malformed: it says nothing
 
 
 class Op(StrEnum):
@@ -109,7 +110,7 @@ class Request:
 
 def final(status: str) -> bool:
     """Whether an answer ends a request: the client asks again after BLOCKED and in the grace period."""
-    return status not in (BLOCKED, GRACE)
+    return status not in (BLOCKED, GRACE, UNREADABLE)
 
 
 def requests(calls: Calls, texts: Texts) -> list[Request]:
@@ -171,7 +172,7 @@ class _Requests:
         c = self._calls
         if c.rpc_status[row] > 0:
             return RPC_STATUS[c.rpc_status[row]]
-        return status_name(int(c.status[row])) if c.status[row] != NONE else "UNREADABLE"
+        return status_name(int(c.status[row])) if c.status[row] != NONE else UNREADABLE
 
     def _continues(self, earlier: Request, row: int) -> bool:
         c, last = self._calls, earlier.sends[-1]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.walk import Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
+from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import words
-from nlmdissect.rules.nsm002_missing_client_notify import blocked_by
+from nlmdissect.rules.nsm002_missing_client_notify import blocked_by, conflicting
 
 SILENCE = 300 * SECOND
 USUAL = 3  # times longer than any silence of this host before
 UNANSWERED_PROBES = 3
-
-Held = tuple[File, Owner, Piece]
 
 
 @rule("NLM005", "orphaned-lock", Severity.ERROR, source="C-11")
@@ -42,43 +41,63 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     Linux server, writing the export's path to /proc/fs/nfsd/unlock_filesystem drops all NLM locks of that file
     system, the living clients' included.
     """
-    pending = [wait for wait in history.walked.waits if wait.ended is None and wait.last is not None]
-    yield Judged(len(pending))
-    found: dict[tuple[int, int], list[tuple[Held, Wait]]] = {}
-    for held in history.walked.table.of():
-        file, owner, piece = held
+    yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
+    found: dict[tuple[int, int], list[_Case]] = {}
+    for file, owner, piece in history.walked.table.of():
         if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
-            for wait in blocked_by(history, file.server, file.fh, owner, piece):
-                if wait in pending:
-                    found.setdefault((file.server, owner.client), []).append((held, wait))
+            for case in _refused(history, file, owner, piece):
+                found.setdefault((file.server, owner.client), []).append(case)
     for (server, client), cases in found.items():
         last = _last_heard(history, client)
+        waiting = [case for case in cases if case.waits]
+        after = [case for case in cases if case.at.time > last]
         death = _sign_of_death(history, client, last)
-        if death is not None:
-            yield _finding(history, server, client, cases, death, True)
-        elif _unusually_silent(history, client, last):
+        if death is not None and after:
+            yield _finding(history, server, client, after, death, True)
+        elif waiting and _unusually_silent(history, client, last):
             silence = (history.extent.last - last) / SECOND
             text = f"the last that was heard of {words.host(history, client)}; then {silence:.0f} s of silence"
-            yield _finding(history, server, client, cases, Evidence(_frame_at(history, client, last), text), False)
-        else:
-            waiter = words.host(history, cases[0][1].request.client)
+            yield _finding(history, server, client, waiting, Evidence(_frame_at(history, client, last), text), False)
+        elif waiting:
+            waiter = words.host(history, waiting[0].client)
             yield NotAssessed(f"{waiter} waits for a lock of {words.host(history, client)}, which may be idle or dead")
 
 
-def _finding(
-    history: History, server: int, client: int, cases: list[tuple[Held, Wait]], sign: Evidence, dead: bool
-) -> Finding:
-    held, wait = cases[0]
-    holder, waiter = words.host(history, client), words.host(history, wait.request.client)
-    waits = [
-        Evidence(w.last, f"{words.host(history, w.request.client)} still waits, {w.polls} answers BLOCKED")
-        for _, w in cases
-        if w.last
-    ]
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Somebody was refused, or waits, because of a hold. ``at`` is the last time that it was told so."""
+
+    held: tuple[File, Owner, Piece]
+    client: int
+    at: At
+    what: str
+    waits: bool
+
+
+def _refused(history: History, file: File, owner: Owner, piece: Piece) -> Iterator[_Case]:
+    held = (file, owner, piece)
+    for wait in blocked_by(history, file.server, file.fh, owner, piece):
+        if wait.ended is None and wait.last is not None:
+            client = wait.request.client
+            what = f"{words.host(history, client)} still waits, {wait.polls} answers BLOCKED"
+            yield _Case(held, client, wait.last, what, True)
+    for r in history.requests:
+        if r.op is Op.LOCK and (r.server, r.fh) == file and r.status == "DENIED" and conflicting(r, owner, piece):
+            at = r.answers[-1].at
+            if at > piece.granted:
+                yield _Case(held, r.client, at, f"{words.host(history, r.client)} is refused: DENIED", False)
+
+
+def _finding(history: History, server: int, client: int, cases: list[_Case], sign: Evidence, dead: bool) -> Finding:
+    first = cases[0]
+    holder, refused = words.host(history, client), words.host(history, first.client)
+    verb = "waits for" if first.waits else "is refused because of"
+    told = [Evidence(case.at, case.what) for case in cases]
+    held = list({id(case.held[2]): case.held for case in cases}.values())
     return Finding(
-        f"{waiter} waits for the {words.lock_text(history, *held)} of {holder}, "
+        f"{refused} {verb} the {words.lock_text(history, *first.held)} of {holder}, "
         + ("which is dead" if dead else "which has fallen silent"),
-        words.evidence(waits[:1], words.granted(history, *held), sign, waits[1:]),
+        words.evidence(told[:1], words.granted(history, *first.held), sign, told[1:]),
         consequence="The server never drops such a lock by itself."
         + ("" if dead else " The holder may also be alive and idle."),
         remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, or "
@@ -87,13 +106,15 @@ def _finding(
         confidence=Confidence.CONFIRMED if dead else Confidence.SUSPECTED,
         server=server,
         client=client,
-        other=wait.request.client,
-        locks=tuple(words.lock(history, *h) for h, _ in cases),
+        other=first.client,
+        locks=tuple(words.lock(history, *item) for item in held),
     )
 
 
 def _last_heard(history: History, host: int) -> int:
-    return max((span.last for span in history.traffic.activity if span.src == host), default=0)
+    packets = [span.last for span in history.traffic.activity if span.src == host]
+    arp = [s.at.time for s in history.signals if s.kind is Kind.ARP and s.src == host]
+    return max([*packets, *arp], default=0)
 
 
 def _sign_of_death(history: History, host: int, last: int) -> Evidence | None:

@@ -52,7 +52,8 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
         ]
         yield Finding(
             f"{words.host(history, server)} dropped the "
-            f"{words.lock_text(history, first.file, first.owner, first.piece)} of {words.host(history, client)}, which did not restart",
+            f"{words.lock_text(history, first.file, first.owner, first.piece)} of "
+            f"{words.host(history, client)}, which did not restart",
             words.evidence(
                 words.taken(history, first),
                 [words.granted(history, g.file, g.owner, g.piece) for g in grants],

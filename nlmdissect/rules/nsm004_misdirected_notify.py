@@ -55,8 +55,8 @@ def misdirected(history: History, row: Recovery) -> list[Evidence]:
     found: list[Evidence] = []
     for t in row.tries:
         known = [look.port for look in row.lookups if look.port and look.at < t.at]
-        if t.refused and t.answered:
-            found.append(Evidence(t.answered, "answered with an RPC error: no statd at this port"))
+        if t.error in ("PROG_UNAVAIL", "PROG_MISMATCH") and t.answered:
+            found.append(Evidence(t.answered, f"answered {t.error}: no statd at this port"))
         elif known and t.port != known[-1] and t.answered is None:
             found.append(Evidence(t.at, f"SM_NOTIFY to port {t.port}, statd is at {known[-1]}"))
     ports = {(t.sender, t.receiver, t.port) for t in row.tries}
@@ -99,4 +99,4 @@ def _finding(history: History, row: Recovery, dead: list[Evidence]) -> Finding:
 
 
 def _is_sure(dead: list[Evidence]) -> bool:
-    return any("ICMP" in e.what or "RPC error" in e.what for e in dead)
+    return any("ICMP" in e.what or "PROG" in e.what for e in dead)

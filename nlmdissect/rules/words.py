@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from nlmdissect.findings import At, Confidence, Evidence, LockRef
 from nlmdissect.history.fates import Fate, File, Grant, Owner
@@ -50,28 +51,32 @@ def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
     return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
 
 
-def whole(history: History, fates: Iterable[Fate]) -> list[tuple[File, Owner, Piece]]:
-    """The locks that fates are about, each once and as it was at the restart; a fate may be about a part of one."""
-    found: dict[int, tuple[File, Owner, Piece]] = {}
-    for fate in fates:
-        found.setdefault(fate.piece.orphan, (fate.file, fate.owner, history.walked.table.orphans[fate.piece.orphan]))
-    return list(found.values())
+def whole(fates: Iterable[Fate]) -> list[tuple[File, Owner, Piece]]:
+    """The locks that fates are about, each once; parts of one lock that lie side by side are one."""
+    found: list[tuple[File, Owner, Piece]] = []
+    for fate in sorted(fates, key=lambda f: (f.piece.granted, f.piece.orphan, f.piece.start)):
+        if found and found[-1][2].orphan == fate.piece.orphan and found[-1][2].end + 1 == fate.piece.start:
+            file, owner, piece = found[-1]
+            found[-1] = (file, owner, replace(piece, end=fate.piece.end))
+        else:
+            found.append((fate.file, fate.owner, fate.piece))
+    return found
 
 
 def locks_text(history: History, fates: Iterable[Fate]) -> str:
     """One lock in full, or how many there are."""
-    of = whole(history, fates)
+    of = whole(fates)
     first = lock_text(history, *of[0])
     return first if len(of) == 1 else f"{first} and {len(of) - 1} more"
 
 
 def refs(history: History, fates: Iterable[Fate]) -> tuple[LockRef, ...]:
-    return tuple(lock(history, *item) for item in whole(history, fates))
+    return tuple(lock(history, *item) for item in whole(fates))
 
 
 def grants(history: History, fates: Iterable[Fate]) -> list[Evidence]:
     """The frames that prove that locks were held."""
-    return [granted(history, *item) for item in whole(history, fates)]
+    return [granted(history, *item) for item in whole(fates)]
 
 
 def held_since(fates: Iterable[Fate]) -> int:

@@ -1,0 +1,122 @@
+"""What every owner said about every file, in order; and what servers called back about.
+
+Rules that ask "and what did the waiter do then?" read it here. An owner is (client, svid): the oh of a callback need
+not be the one of the request that it serves.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nlmdissect.findings import At
+from nlmdissect.rpc.calls import RPC_STATUS
+from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
+
+Who = tuple[int, int, int, int]  # server, client, fh, svid
+RPC_ERRORS = frozenset(RPC_STATUS[1:])
+GIVING_UP = (Op.CANCEL, Op.UNLOCK)
+
+
+class Said(NamedTuple):
+    """One transmission of one request."""
+
+    at: At
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A GRANTED or GRANTED_MSG, over all its transmissions, and the LOCK that it serves (None: not in the capture).
+
+    ``answer`` is the first that is no RPC error; ``needless`` says that the waiter had got the lock already, or had
+    given up, when it was sent; ``next`` is what the waiter said next about the range.
+    """
+
+    request: Request
+    asked: Request | None
+    answer: Answer | None
+    needless: bool
+    next: Said | None
+
+
+@dataclass(slots=True)
+class Dealings:
+    """``said[who]`` are the transmissions of one owner about one file, in order; ``callbacks`` are all there are."""
+
+    said: dict[Who, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    callbacks: list[Callback] = field(default_factory=list)
+    _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
+
+    def about(self, r: Request, after: At) -> Iterator[Said]:
+        """What the owner of ``r`` said after a moment about a range that overlaps that of ``r``."""
+        of = self.said.get(who(r), [])
+        for said in of[bisect_right(of, after, key=lambda s: s.at) :]:
+            if said.request.start <= r.end and r.start <= said.request.end:
+                yield said
+
+    def served(self, r: Request, after: At) -> At | None:
+        """When the owner of ``r`` was first granted its whole range after a moment, by an answer or a callback."""
+        moments = [
+            a.at
+            for said in self.about(r, r.at)
+            if said.request.op in (Op.LOCK, Op.NM_LOCK) and _covers(said.request, r)
+            for a in said.request.answers
+            if a.status == GRANTED and a.at > after
+        ]
+        moments += [
+            c.answer.at
+            for c in self.callbacks_of(r)
+            if c.answer is not None and c.answer.status == GRANTED and c.answer.at > after
+        ]
+        return min(moments, default=None)
+
+    def callbacks_of(self, r: Request) -> Iterator[Callback]:
+        """The callbacks to the owner of ``r`` for exactly its range."""
+        for callback in self._called.get(who(r), ()):
+            if (callback.request.start, callback.request.end) == (r.start, r.end):
+                yield callback
+
+
+def who(r: Request) -> Who:
+    return r.server, r.client, r.fh, r.svid
+
+
+def dealings(requests: list[Request]) -> Dealings:
+    """Read all of them."""
+    found = Dealings()
+    for r in requests:
+        if r.op is not Op.GRANTED and r.readable:
+            found.said[who(r)] += [Said(send.at, r) for send in r.sends]
+    for of in found.said.values():
+        of.sort(key=lambda said: said.at)
+    for r in requests:
+        if r.op is Op.GRANTED and r.readable:
+            callback = _callback(found, r)
+            found.callbacks.append(callback)
+            found._called[who(r)].append(callback)
+    return found
+
+
+def _callback(found: Dealings, r: Request) -> Callback:
+    before = [said for said in found.said.get(who(r), ()) if said.at < r.at]
+    blocking = [
+        s
+        for s in before
+        if s.request.op is Op.LOCK and s.request.block and (s.request.start, s.request.end) == (r.start, r.end)
+    ]
+    asked = blocking[-1].request if blocking else None
+    needless = asked is not None and (
+        any(a.status == GRANTED and a.at < r.at for a in asked.answers)
+        or any(s.request.op in GIVING_UP and s.at > blocking[-1].at and _covers(s.request, r) for s in before)
+        or any(c.answer and c.answer.status == GRANTED and asked.at < c.answer.at < r.at for c in found.callbacks_of(r))
+    )
+    answer = next((a for a in r.answers if a.status not in RPC_ERRORS), None)
+    return Callback(r, asked, answer, needless, next(found.about(r, r.at), None))
+
+
+def _covers(outer: Request, inner: Request) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
