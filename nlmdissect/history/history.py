@@ -21,7 +21,9 @@ from nlmdissect.history.walk import Walked, walk
 from nlmdissect.hosts.boots import Boot, boots
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
+from nlmdissect.hosts.loopback import Loopback, loopback
 from nlmdissect.hosts.names import Names, names
+from nlmdissect.hosts.reach import Unreached, unreached
 from nlmdissect.hosts.signs import Sign, signs
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
@@ -49,6 +51,7 @@ class History:
     signs: list[Sign]
     boots: list[Boot]
     stray: list[Sign]
+    unreached: list[Unreached]
     extent: Extent
     visibility: Visibility
     notices: Notices
@@ -56,6 +59,7 @@ class History:
     walked: Walked
     recoveries: list[Recovery]
     spurious: list[Spurious]
+    loopback: Loopback
 
     def kind(self, host: int) -> Implementation:
         return self.kinds.get(host, UNKNOWN)
@@ -107,6 +111,7 @@ def build(
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
+    spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
     wrong = spurious(told, stray, restarts, who, traffic.streams)
     return History(
         sources=sources,
@@ -121,6 +126,7 @@ def build(
         signs=seen,
         boots=restarts,
         stray=stray,
+        unreached=unreached(calls, texts, asked, signals, traffic, restarts),
         extent=extent,
         visibility=sight,
         notices=told,
@@ -128,6 +134,7 @@ def build(
         walked=walked,
         recoveries=rows,
         spurious=wrong,
+        loopback=loopback(calls, texts, who, spans),
     )
 
 

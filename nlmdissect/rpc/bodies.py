@@ -57,7 +57,7 @@ def read_args(
     if procedure.name in RELAYED:
         for inner, of, body in _relayed(table, rows, columns, buf, "args"):
             _keep(table, texts, of, body(inner.args), buf, ASKED)
-    if procedure.name in ("SET", "UNSET"):
+    if procedure.name == "SET":
         _ports_of_uaddrs(table, texts, rows)
 
 

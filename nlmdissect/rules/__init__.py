@@ -33,6 +33,10 @@ from nlmdissect.rules.nsm007_even_notify_state import even_notify_state
 from nlmdissect.rules.nsm008_unregistered_statd import unregistered_statd
 from nlmdissect.rules.nsm009_spurious_notify import spurious_notify
 from nlmdissect.rules.nsm010_foreign_notify_address import foreign_notify_address
+from nlmdissect.rules.nsm011_refused_monitor import refused_monitor
+from nlmdissect.rules.nsm012_lost_upcall import lost_upcall
+from nlmdissect.rules.nsm013_unmonitored_lock import unmonitored_lock
+from nlmdissect.rules.pmap001_unreachable_lockd import unreachable_lockd
 
 RULES: tuple[Rule, ...] = (
     missing_server_notify,
@@ -45,6 +49,9 @@ RULES: tuple[Rule, ...] = (
     unregistered_statd,
     spurious_notify,
     foreign_notify_address,
+    refused_monitor,
+    lost_upcall,
+    unmonitored_lock,
     refused_reclaim,
     missing_reclaim,
     late_reclaim,
@@ -52,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     orphaned_lock,
     released_without_restart,
     conflicting_grants,
+    unreachable_lockd,
     lockd_restart_without_notify,
     filtered_capture,
     cut_frames,

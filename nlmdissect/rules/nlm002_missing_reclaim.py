@@ -10,6 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.nsm012_lost_upcall import is_lost
 
 
 @rule("NLM002", "missing-reclaim", Severity.ERROR, source="C-08")
@@ -34,7 +35,7 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
             continue
         yield Judged(len(row.known))
         missing = tuple(f for f in row.known if f.outcome in (Outcome.MISSING, Outcome.STOLEN))
-        if row.notify is not Notify.UNDERSTOOD or not missing:
+        if row.notify is not Notify.UNDERSTOOD or not missing or is_lost(history, row):
             continue
         if row.decided is None:
             yield NotAssessed(
