@@ -22,6 +22,7 @@ from nlmdissect.rules.nlm003_late_reclaim import late_reclaim
 from nlmdissect.rules.nlm004_stolen_lock import stolen_lock
 from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
 from nlmdissect.rules.nlm006_released_without_restart import released_without_restart
+from nlmdissect.rules.nlm007_unanswered_granted import unanswered_granted
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
@@ -58,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     stolen_lock,
     orphaned_lock,
     released_without_restart,
+    unanswered_granted,
     conflicting_grants,
     unreachable_lockd,
     lockd_restart_without_notify,
