@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from support import packets
@@ -49,7 +49,7 @@ class Sent:
     verb: str
     version: int
     given: dict[str, str]
-    answered: bool = False
+    answers: set[str] = field(default_factory=set)
 
     @property
     def asynchronous(self) -> bool:

@@ -7,7 +7,7 @@
 
 Each line is one frame with its number, or ``lost``: sent, but not in the capture. A line comes one second after the one
 before it, ``+30s`` after it, or ``@120`` seconds after the beginning. Lines like ``host filer 10.0.0.9 10.1.0.9
-name=filer.example.com`` come first; client1, client2, ..., server and server2 need none. ``server/2 > client1`` sends
+name=filer.example.com mac=02:00:00:00:00:01`` come first; client1, client2, ..., server and server2 need none. ``server/2 > client1`` sends
 from the second address.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
@@ -41,6 +41,7 @@ class Host:
     addresses: list[str]
     name: str
     number: int
+    mac: str
     calls: int = 0
 
 
@@ -94,14 +95,17 @@ class Story:
         if name not in self.hosts:
             kind, number = re.fullmatch(r"(client|server)(\d*)", name).groups()  # type: ignore[union-attr]
             last = int(number or 1) + (20 if kind == "client" else 0)
-            self.hosts[name] = Host([f"10.0.0.{last}"], name, last)
+            self.hosts[name] = Host([f"10.0.0.{last}"], name, last, f"02:00:00:00:00:{last:02x}")
         return self.hosts[name]
 
     def _line(self, line: str) -> None:
         if line.startswith("host "):
             _, name, *words = line.split()
             given = _given(words)
-            self.hosts[name] = Host([w for w in words if "=" not in w], given.get("name", name), 100 + len(self.hosts))
+            number = 100 + len(self.hosts)
+            addresses = [w for w in words if "=" not in w]
+            mac = given.get("mac", f"02:00:00:00:00:{number:02x}")
+            self.hosts[name] = Host(addresses, given.get("name", name), number, mac)
             return
         match = LINE.fullmatch(line)
         if match is None:
@@ -147,7 +151,7 @@ class Story:
     def _call(self, line: _Line, number: int) -> bytes:
         source, given = line.source, line.given
         source.calls += 1
-        asked = self._open(line, given.get("to"), lambda s: s.asynchronous) if line.verb.endswith("_RES") else None
+        asked = self._open(line, "result") if line.verb.endswith("_RES") else None
         count = source.number * 256 + source.calls
         program, version, procedure, args = body_of(line.verb, line.words, given, source.name, count, asked)
         xid = self._xid(line, CALLS[line.verb][0])
@@ -193,7 +197,7 @@ class Story:
     def _answer(self, line: _Line) -> bytes:
         if line.verb not in STATUSES | RPC_ERRORS.keys() | {"OK", "port"}:
             raise ValueError(f"{line.verb}: no such call or answer")
-        asked = self._open(line, line.given.get("to"), lambda s: not s.verb.endswith("_RES"))
+        asked = self._open(line, "reply" if line.verb in STATUSES | {"port"} else "empty")
         message = answer(asked, line.verb, line.words, line.given)
         message = message[: len(message) - int(line.given.get("short", 0))]
         if not asked.tcp:
@@ -203,13 +207,16 @@ class Story:
             line.ends, packets.TCP, connection.segment(line.ends[0], "PA", packets.record_mark(message))
         )
 
-    def _open(self, line: _Line, to: str | None, fits: object) -> Sent:
-        """The call that is answered."""
+    def _open(self, line: _Line, kind: str) -> Sent:
+        """The call that is answered. Only a _MSG has a result, and it and the result have but empty replies."""
+        to = line.given.get("to")
         for sent in reversed(self.sent):
-            if sent.ends != line.ends[::-1] or not fits(sent):  # type: ignore[operator]
+            fits = kind == "empty" or sent.asynchronous == (kind == "result")
+            if sent.ends != line.ends[::-1] or not fits or (kind == "reply" and sent.verb.endswith("_RES")):
                 continue
-            if sent.number == int(to) if to else not sent.answered:
-                sent.answered = True
+            done = "result" if kind == "result" else "reply"
+            if sent.number == int(to) if to else done not in sent.answers:
+                sent.answers.add(done)
                 return sent
         raise ValueError("there is no call to answer")
 
@@ -232,7 +239,8 @@ class Story:
         return self.connections[key]  # type: ignore[index]
 
     def _packet(self, ends: tuple[str, str], protocol: int, payload: bytes) -> bytes:
-        return packets.ethernet(packets.ip(*ends, protocol, payload, ident=self.marks))
+        source, target = (next(h.mac for h in self.hosts.values() if end in h.addresses) for end in ends)
+        return packets.ethernet(packets.ip(*ends, protocol, payload, ident=self.marks), src=source, dst=target)
 
 
 def _given(words: list[str]) -> dict[str, str]:

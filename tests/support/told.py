@@ -62,7 +62,8 @@ def told(rule: Rule, *parts: str, snaplen: int = 65535) -> Told:
     data, hosts = capture_of("\n".join(parts), snaplen)
     history = history_of(data)
     findings, results = run(history)
-    assert not [r.error for r in results if r.error]
+    errors = [r.error for r in results if r.error]
+    assert not errors, errors[0]
     return Told(history, findings, next(r for r in results if r.rule is rule), hosts)
 
 
