@@ -109,9 +109,6 @@ def test_too_late_is_another_finding():
     assert story.says == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="status 4 to a reclaim ends grace for good: frame 10, still in grace, then makes a second boot"
-)
 def test_status_4_while_all_others_get_it_too():
     """The grace period is not the same for all exports or nodes."""
     story = told(
@@ -161,7 +158,6 @@ def test_the_capture_ends_before_the_answer():
     assert story.says == []
 
 
-@pytest.mark.xfail(strict=True, reason="status UNREADABLE counts as a refusal, confirmed")
 def test_an_answer_that_cannot_be_read():
     story = told(NLM001, HELD, "     8        server  > client1  NLM4_GRANTED short=4")
     assert story.says == []

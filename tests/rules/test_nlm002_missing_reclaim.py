@@ -116,7 +116,6 @@ def test_the_parts_around_a_hole_are_reclaimed():
     assert story.outcome is Outcome.CLEAN
 
 
-@pytest.mark.xfail(strict=True, reason="names the whole lock 0-199 as never reclaimed, though 0-99 was")
 def test_a_part_of_a_lock_is_not_reclaimed():
     story = told(
         NLM002,
@@ -152,7 +151,6 @@ def test_the_process_ended_in_the_grace_period():
 
 
 @pytest.mark.parametrize("wait", [3, 9])
-@pytest.mark.xfail(strict=True, reason="no margin after the end of grace; C-08 allows 10 s")
 def test_the_process_ended_and_its_unlock_was_held_back_until_grace_was_over(wait):
     """Linux lets ordinary calls wait while it recovers: up to ten seconds are in order."""
     story = told(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome
@@ -47,9 +46,6 @@ def test_status_4_to_an_ordinary_lock_means_the_opposite():
     assert story.result.judged == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="status 4 to a reclaim ends grace for good, although frame 8 shows that it goes on (C-09)"
-)
 def test_status_4_to_a_reclaim_while_others_are_held_off():
     """The grace period of another export or node: NLM001."""
     story = told(

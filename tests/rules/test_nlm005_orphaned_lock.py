@@ -117,10 +117,6 @@ def test_a_holder_that_is_heard_again():
     assert story.says == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ARP replies are no sign of life to it: an answered ARP request counts as a sign of death, confirmed",
-)
 def test_arp_requests_that_are_answered():
     """The host lives, it has nothing to say over IP."""
     story = told(

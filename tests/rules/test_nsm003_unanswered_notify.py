@@ -135,6 +135,7 @@ def test_an_rpc_error_is_no_answer():
     """,
     )
     assert story.says == ["error confirmed server=server client=client1: 5 7 9 2 4"]
+    assert not [f for f in story.everything if f.code == "NSM004"]
 
 
 def test_the_receiver_may_be_down():

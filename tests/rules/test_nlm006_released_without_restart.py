@@ -1,0 +1,121 @@
+"""NLM006: locks of a living client were released."""
+
+from __future__ import annotations
+
+import pytest
+from support.told import told
+
+from nlmdissect.findings import Outcome
+from nlmdissect.rules import BY_CODE
+
+NLM006, NLM011 = BY_CODE["NLM006"], BY_CODE["NLM011"]
+
+HELD = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+     4        server  > client1  OK
+"""
+TAKEN = """
+     5        client2 > server   NLM_LOCK fh=A oh=2
+     6        server  > client2  NLM4_GRANTED
+     7        client1 > server   NLM_LOCK fh=B oh=1 tcp
+     8        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_a_notice_in_the_name_of_a_client_that_lives_on():
+    story = told(NLM006, HELD, TAKEN)
+    assert story.says == ["error confirmed server=server client=client1: 6 2 3"]
+    assert not told(NLM011, HELD, TAKEN).says
+
+
+def test_the_client_did_restart():
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_GRANTED
+         7        client1 > server   SYN nlm sport=901
+         8        server  > client1  SYNACK nlm
+         9        client1 > server   NLM_LOCK fh=B oh=1 tcp state=7
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.outcome is Outcome.CLEAN
+
+
+def test_the_lock_is_still_refused_to_others():
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_DENIED
+         7        client1 > server   NLM_LOCK fh=B oh=1 tcp
+         8        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+
+
+def test_unlocked_in_between():
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5        client1 > server   NLM_UNLOCK fh=A oh=1 tcp
+         6        server  > client1  NLM4_GRANTED
+         7        client2 > server   NLM_LOCK fh=A oh=2
+         8        server  > client2  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+
+
+def test_the_capture_ends_before_anybody_asks():
+    story = told(NLM006, HELD, "5 client1 > server NFS")
+    assert story.says == []
+
+
+def test_a_clone_restarted():
+    """Servers that go by names free the locks of both."""
+    story = told(
+        NLM006,
+        """
+        host client1 10.0.0.21 name=clone
+        host client2 10.0.0.22 name=clone
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3        client2 > server   NLM_LOCK fh=B oh=1
+         4        server  > client2  NLM4_GRANTED
+         5  +60s  client2 > server   SM_NOTIFY mon_name=clone state=7
+         6        server  > client2  OK
+         7        client3 > server   NLM_LOCK fh=A oh=3
+         8        server  > client3  NLM4_GRANTED
+         9        client1 > server   NLM_LOCK fh=C oh=1 tcp
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert len(story.says) == 1
+    assert story.says[0].startswith("error confirmed server=server client=client1: 8 2 5")
+
+
+@pytest.mark.parametrize("lost", ["NLM_UNLOCK fh=A oh=1 tcp"])
+def test_the_capture_lost_what_the_client_said(lost):
+    story = told(
+        NLM006,
+        HELD,
+        f"""
+        lost      client1 > server   {lost}
+        lost      server  > client1  NLM4_GRANTED
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_GRANTED
+         7        client1 > server   NLM_LOCK fh=B oh=1 tcp
+         8        server  > client1  NLM4_GRANTED
+         9  +10s  client1 > server   NLM_LOCK fh=C oh=1 tcp
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert not [line for line in story.says if "confirmed" in line]

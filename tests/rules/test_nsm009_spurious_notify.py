@@ -1,0 +1,131 @@
+"""NSM009: SM_NOTIFY without a restart, or from an address that is not the named host."""
+
+from __future__ import annotations
+
+from support.told import told
+
+from nlmdissect.findings import Outcome
+from nlmdissect.rules import BY_CODE
+
+NSM009, NLM006 = BY_CODE["NSM009"], BY_CODE["NLM006"]
+
+CLIENT_LIVES = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+     4        server  > client1  OK
+     5        client1 > server   NFS
+"""
+STILL_ALIVE = """
+     8        client1 > server   NLM_LOCK fh=B oh=1 tcp
+     9        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_the_server_drops_the_locks_of_a_client_that_lives():
+    taken = """
+         6        client2 > server   NLM_LOCK fh=A oh=2
+         7        server  > client2  NLM4_GRANTED
+    """
+    story = told(NSM009, CLIENT_LIVES, taken, STILL_ALIVE)
+    assert len(story.says) == 1
+    assert story.says[0].startswith("error confirmed server=server client=client1: 3")
+    assert told(NLM006, CLIENT_LIVES, taken, STILL_ALIVE).findings[0].caused_by is not None
+
+
+def test_the_server_keeps_them():
+    story = told(
+        NSM009,
+        CLIENT_LIVES,
+        """
+         6        client2 > server   NLM_LOCK fh=A oh=2
+         7        server  > client2  NLM4_DENIED
+    """,
+        STILL_ALIVE,
+    )
+    assert story.says == ["info confirmed server=server client=client1: 3"]
+
+
+def test_a_server_says_it_and_a_reclaim_is_refused():
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
+         4        client1 > server   OK
+         5        client1 > server   NLM_LOCK fh=A oh=1 reclaim tcp
+         6        server  > client1  NLM4_DENIED_GRACE_PERIOD
+    """,
+    )
+    assert len(story.says) == 1
+    assert story.says[0].startswith("warning confirmed server=server")
+    assert story.says[0].split(": ")[1].split()[0] == "3"
+
+
+def test_a_notice_is_often_the_first_packet_of_a_new_life():
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
+         4        client1 > server   OK
+         5        client1 > server   NLM_LOCK fh=A oh=1 reclaim tcp
+         6        server  > client1  RST nlm
+         7        client1 > server   SYN nlm sport=901
+         8        server  > client1  SYNACK nlm
+         9        client1 > server   AGAIN 5
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.outcome is Outcome.CLEAN
+
+
+def test_nothing_shows_that_the_host_lived_on():
+    """Over UDP a host that restarted cannot be told from one that did not."""
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+         4        server  > client1  OK
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+
+
+def test_the_capture_ends_before_it_is_heard_again():
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+         4        server  > client1  OK
+    """,
+    )
+    assert story.says == []
+
+
+def test_somebody_else_says_it():
+    story = told(
+        NSM009,
+        """
+        host clone 10.0.0.66 name=clone
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  clone   > server   SM_NOTIFY mon_name=client1 state=7
+         4        server  > clone    OK
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_GRANTED
+         7        client1 > server   NLM_LOCK fh=B oh=1 tcp
+         8        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert len(story.says) == 1
+    assert story.says[0].startswith("error confirmed")
+    assert "client=client1 other=clone: 3" in story.says[0]

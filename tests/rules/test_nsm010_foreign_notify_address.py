@@ -1,0 +1,104 @@
+"""NSM010: SM_NOTIFY came from another address than the locks were taken from, and was not understood."""
+
+from __future__ import annotations
+
+import pytest
+from support.told import told
+
+from nlmdissect.findings import Outcome
+from nlmdissect.rules import BY_CODE
+
+NSM010, NLM002 = BY_CODE["NSM010"], BY_CODE["NLM002"]
+
+HELD = """
+    host server 10.0.0.1 10.1.0.1
+     1        client1 > server   NLM_LOCK fh=A oh=1 block
+     2        server  > client1  NLM4_BLOCKED
+     3        server  > client1  NLM_GRANTED_MSG fh=A oh=1 svid=1
+     4        client1 > server   NLM_GRANTED_RES NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+"""
+FOREIGN = """
+     7        server/2 > client1 SM_NOTIFY mon_name=server state=5
+     8        client1 > server/2 OK
+"""
+GRACE_ENDS = """
+     9  +60s  client1 > server   NLM_LOCK fh=C oh=2
+    10        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_from_another_address_and_nobody_reclaims():
+    story = told(NSM010, HELD, FOREIGN, GRACE_ENDS)
+    assert len(story.says) == 1
+    assert story.says[0].startswith("error confirmed server=server client=client1 other=server: 7 8")
+    assert not told(NLM002, HELD, FOREIGN, GRACE_ENDS).says
+
+
+def test_the_client_understands_it():
+    """DNS connects the two names."""
+    story = told(
+        NSM010,
+        HELD,
+        FOREIGN,
+        """
+         9        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.outcome is Outcome.CLEAN
+    assert story.result.judged == 1
+
+
+def test_the_right_address_follows():
+    story = told(
+        NSM010,
+        HELD,
+        FOREIGN,
+        """
+         9        server  > client1  SM_NOTIFY mon_name=server state=5
+        10        client1 > server   OK
+        11        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        12        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+
+
+def test_the_capture_ends_in_the_grace_period():
+    story = told(NSM010, HELD, FOREIGN)
+    assert story.says == []
+    assert story.outcome is Outcome.NOT_ASSESSED
+
+
+def test_a_strangers_notice_is_not_about_this_server():
+    story = told(
+        NSM010,
+        HELD,
+        """
+        host stranger 10.0.0.77 name=stranger
+         7        stranger > client1 SM_NOTIFY mon_name=elsewhere state=5
+         8        client1 > stranger OK
+    """,
+        GRACE_ENDS,
+    )
+    assert story.says == []
+
+
+@pytest.mark.xfail(
+    strict=True, reason="two hosts behind one router share its MAC and count as one card: a stranger's notice is blamed"
+)
+def test_a_stranger_behind_the_same_router():
+    """A capture that is routed shows the router's MAC for every host beyond it."""
+    story = told(
+        NSM010,
+        "host stranger 10.2.0.77 name=stranger mac=02:00:00:00:00:fe",
+        HELD.replace("10.1.0.1", "10.1.0.1 mac=02:00:00:00:00:fe"),
+        """
+         7        stranger > client1 SM_NOTIFY mon_name=elsewhere state=5
+         8        client1 > stranger OK
+    """,
+        GRACE_ENDS,
+    )
+    assert story.says == []
