@@ -104,6 +104,7 @@ def build(
     bound_grace(restarts, seen)
     extent = _extent(sources, traffic)
     sight = visibility(extent, signals, traffic.streams, calls, who)
+    sight.survey({(r.server, r.client): None for r in asked})
     told = notices(calls, texts)
     walked = walk(calls, asked, restarts, who)
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)

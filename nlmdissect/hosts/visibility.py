@@ -7,7 +7,7 @@ hosts and a span of time, and answered with a reason that a person can check in 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -79,6 +79,17 @@ class Visibility:
         """The conditions that do *not* hold."""
         return [s for c in conditions if not (s := self.visible(pair, c, start, end)).holds]
 
+    def survey(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Ask every condition for pairs over the whole recording, so that the coverage table has them all."""
+        for pair in pairs:
+            self.all(pair, tuple(V), self.extent.first, self.extent.last)
+
+    def _others(self, host: int) -> list[int]:
+        """Other endpoints of the network that may be the same host."""
+        ends = self.names.endpoints
+        others = (e for e in range(len(ends)) if e != host and ends.scopes[e] == ends.scopes[host])
+        return [other for other in others if self.names.notifies_for(other, host)]
+
     def _ask(self, pair: tuple[int, int], condition: V, start: int, end: int) -> tuple[bool, str]:
         both = frozenset(pair)
         a, b = (self.names.address(host) for host in pair)
@@ -106,7 +117,11 @@ class Visibility:
                     return True, f"SM_NOTIFY or its look-ups from {a} to others are in the capture"
                 return False, f"no UDP between {a} and {b}: a filter may hide SM_NOTIFY"
             case V.ALL_PATHS:
-                return True, f"no other address of {a} is known"
+                for other in self._others(pair[0]):
+                    if (other, pair[1]) not in self.directions:
+                        address = self.names.address(other)
+                        return False, f"{a} seems to have the address {address} too; none of its packets to {b} is here"
+                return True, f"no other address of {a} is known, or all are in view"
             case V.DECODED:
                 cut = [what for t, what in self.cut.get(both, ()) if start - AROUND <= t <= end + AROUND]
                 return (False, cut[0]) if cut else (True, "bodies are whole and in clear")
