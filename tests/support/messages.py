@@ -23,10 +23,16 @@ RESULTS = {f"{verb}_RES": number + 10 for verb, number in OPS.items() if number 
 CALLS: dict[str, tuple[str, int, int]] = {  # verb -> service, program, procedure
     **{verb: ("nlm", NLM, number) for verb, number in {**OPS, **ASYNC, **RESULTS}.items()},
     "SM_NOTIFY": ("statd", NSM, 6),
+    "SM_MON": ("statd", NSM, 2),
+    "SM_UNMON": ("statd", NSM, 3),
+    "NLM_SM_NOTIFY": ("nlm", NLM, 16),
+    "SET": ("portmap", PORTMAP, 1),
     "GETPORT": ("portmap", PORTMAP, 3),
     "MNT": ("mount", MOUNT, 1),
     "NFS": ("nfs", NFS, 1),
 }
+STATD = frozenset({"STAT_SUCC", "STAT_FAIL"})
+LOCAL = frozenset({"SM_MON", "SM_UNMON", "NLM_SM_NOTIFY"})  # only a loopback has these
 STATUSES = nlm4_stats.members.keys() | nlm_stats.members.keys()
 RPC_ERRORS = {"PROG_UNAVAIL": 1, "PROG_MISMATCH": 2, "PROC_UNAVAIL": 3, "GARBAGE_ARGS": 4, "SYSTEM_ERR": 5}
 PRIVACY = struct.pack(">I", 6) + packets.opaque(
@@ -62,16 +68,20 @@ def body_of(
     """(program, version, procedure, arguments) of a call. ``count`` makes cookies, ``asked`` is what a _RES answers."""
     _, program, procedure = CALLS[verb]
     version = next((int(w[1]) for w in words if w in ("v1", "v2", "v3", "v4")), VERSIONS.get(program, 1))
-    if asked is not None:
+    values: dict[str, Any]
+    if verb in LOCAL:
+        version, values = _local(verb, version, words, given, name)
+    elif asked is not None:
         version = asked.version
         cookie = bytes.fromhex(given["cookie"]) if "cookie" in given else cookie_of(asked)
         stat = status_number(next(w for w in words if w in STATUSES))
-        values: dict[str, Any] = {"cookie": cookie, "stat": _holder(stat, given) if procedure == 11 else stat}
+        values = {"cookie": cookie, "stat": _holder(stat, given) if procedure == 11 else stat}
     elif verb == "SM_NOTIFY":
         values = {"mon_name": given.get("mon_name", name).encode(), "state": int(given["state"])}
-    elif verb == "GETPORT":
+    elif verb in ("GETPORT", "SET"):
         wanted = {"statd": (NSM, 1), "lockd": (NLM, 4)}[words[0]]
-        values = {"prog": wanted[0], "vers": wanted[1], "prot": 6 if "proto-tcp" in words else 17, "port": 0}
+        port = int(given.get("registers", 0))
+        values = {"prog": wanted[0], "vers": wanted[1], "prot": 6 if "proto-tcp" in words else 17, "port": port}
     elif program == MOUNT:
         return program, version, procedure, packets.opaque(b"/export")
     elif program == NFS:
@@ -82,6 +92,17 @@ def body_of(
     if found is None:
         raise ValueError(f"version {version} has no {verb}")
     return program, version, procedure, encode(found.args, values)
+
+
+def _local(verb: str, version: int, words: list[str], given: dict[str, str], name: str) -> tuple[int, dict[str, Any]]:
+    """What lockd and statd of one host say to each other, as Linux does: the callback is NLM version 3, procedure 16."""
+    priv = bytes(range(16))
+    mon_name = given["mon_name"].encode()
+    if verb == "NLM_SM_NOTIFY":
+        return 4 if "v4" in words else 3, {"mon_name": mon_name, "state": int(given["state"]), "priv": priv}
+    me = {"my_name": given.get("my_name", name).encode(), "my_prog": NLM, "my_vers": 3, "my_proc": 16}
+    watched = {"mon_name": mon_name, "my_id": me}
+    return version, {"mon_id": watched, "priv": priv} if verb == "SM_MON" else watched
 
 
 def _nlm(verb: str, version: int, words: list[str], given: dict[str, str], name: str, count: int) -> dict[str, Any]:
@@ -133,6 +154,10 @@ def answer(asked: Sent, verb: str, words: list[str], given: dict[str, str]) -> b
     results = b""
     if verb == "port":
         results = int(words[0]).to_bytes(4, "big")
+    elif verb in STATD:
+        results = struct.pack(">ii", *((0, 3) if verb == "STAT_SUCC" else (1, -1)))
+    elif verb == "OK" and asked.verb in ("SM_UNMON", "SET"):
+        results = (1).to_bytes(4, "big")
     elif verb in STATUSES:
         _, program, procedure = CALLS[asked.verb]
         found = find(program, asked.version, procedure)

@@ -12,9 +12,10 @@ from the second address.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
            NLM_CANCEL, NLM_UNLOCK, NLM_GRANTED, NLM_SHARE, NLM_UNSHARE, NM_LOCK, NLM_FREE_ALL, and the _MSG forms;
-           SM_NOTIFY mon_name= state=; GETPORT statd|lockd; MNT; NFS v2|v3|v4. Any of them: xid= port= sport= tcp krb5p
+           SM_NOTIFY mon_name= state=; GETPORT statd|lockd; MNT; NFS v2|v3|v4. On a
+           loopback SM_MON mon_name= my_name=, SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd. Any of them: xid= port= sport= tcp krb5p
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
-Answers    NLM4_GRANTED and the other statuses, OK (nothing in it), port 4045, SYSTEM_ERR, PROG_UNAVAIL, ...: to the
+Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothing in it), port 4045, SYSTEM_ERR, PROG_UNAVAIL, ...: to the
            latest call of the other side that has none, or ``to=n``. NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
            short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
@@ -27,7 +28,20 @@ import re
 from dataclasses import dataclass, field
 
 from support import packets
-from support.messages import CALLS, NSM, PORTMAP, PORTS, PRIVACY, RPC_ERRORS, STATUSES, Sent, answer, body_of
+from support.messages import (
+    CALLS,
+    LOCAL,
+    NSM,
+    PORTMAP,
+    PORTS,
+    PRIVACY,
+    RPC_ERRORS,
+    STATD,
+    STATUSES,
+    Sent,
+    answer,
+    body_of,
+)
 
 LINE = re.compile(r"(\d+|lost)\s+(?:([+@][\d.]+)s?\s+)?(\S+)\s+>\s+(\S+)\s+(\S+)\s*(.*)")
 
@@ -155,7 +169,11 @@ class Story:
         count = source.number * 256 + source.calls
         program, version, procedure, args = body_of(line.verb, line.words, given, source.name, count, asked)
         xid = self._xid(line, CALLS[line.verb][0])
-        auth = {} if program in (PORTMAP, NSM) else {"machinename": given.get("machine", source.name)}
+        auth = (
+            {}
+            if program in (PORTMAP, NSM) or line.verb in LOCAL
+            else {"machinename": given.get("machine", source.name)}
+        )
         if "krb5p" in line.words:
             auth, args = {"cred": PRIVACY}, packets.opaque(bytes(b ^ 0xA5 for b in args))  # type: ignore[dict-item]
         message = packets.rpc_call(xid, program, version, procedure, args, **auth)  # type: ignore[arg-type]
@@ -195,7 +213,7 @@ class Story:
         return self._send(sent)
 
     def _answer(self, line: _Line) -> bytes:
-        if line.verb not in STATUSES | RPC_ERRORS.keys() | {"OK", "port"}:
+        if line.verb not in STATUSES | STATD | RPC_ERRORS.keys() | {"OK", "port"}:
             raise ValueError(f"{line.verb}: no such call or answer")
         asked = self._open(line, "reply" if line.verb in STATUSES | {"port"} else "empty")
         message = answer(asked, line.verb, line.words, line.given)

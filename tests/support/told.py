@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,10 @@ class Told:
 
     @property
     def says(self) -> list[str]:
-        """Each finding as ``error confirmed server=server client=client1: 5 4 3 2``: its evidence in order."""
+        """Each finding as ``error confirmed server=server client=client1: 5 4 3 2``: its evidence in order.
+
+        Frames of the second capture and later are ``1:4``.
+        """
         return [_said(f, self.names) for f in self.findings]
 
     @property
@@ -53,23 +57,27 @@ def _said(f: Finding, names: dict[int, str]) -> str:
     who = {"server": f.server, "client": f.client, "other": f.other}
     roles = [f"{role}={names[host]}" for role, host in who.items() if host is not None]
     assert f.severity is not None
-    frames = " ".join(str(e.at.frame) for e in f.evidence)
+    frames = " ".join(f"{e.at.capture}:{e.at.frame}" if e.at.capture else str(e.at.frame) for e in f.evidence)
     return " ".join([f.severity.name.lower(), f.confidence.name.lower(), *roles]) + ": " + frames
 
 
-def told(rule: Rule, *parts: str, snaplen: int = 65535) -> Told:
-    """Tell a story, part after part, and ask one rule about it. No other rule may crash on it."""
+def told(rule: Rule, *parts: str, snaplen: int = 65535, loopbacks: Sequence[str] = ()) -> Told:
+    """Tell a story, part after part, and ask one rule about it. No other rule may crash on it.
+
+    Each of ``loopbacks`` is a story of its own: one host's loopback, with a clock that began at the same moment.
+    """
     data, hosts = capture_of("\n".join(parts), snaplen)
-    history = history_of(data)
+    history = history_of(data, *(capture_of(text)[0] for text in loopbacks))
     findings, results = run(history)
     errors = [r.error for r in results if r.error]
     assert not errors, errors[0]
     return Told(history, findings, next(r for r in results if r.rule is rule), hosts)
 
 
-def history_of(data: bytes) -> History:
-    """The history of a capture file."""
+def history_of(*captures: bytes) -> History:
+    """The history of one recording in one or more capture files."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "story.pcap"
-        path.write_bytes(data)
-        return read_history([path])
+        paths = [Path(folder) / f"story{number}.pcap" for number in range(len(captures))]
+        for path, data in zip(paths, captures, strict=True):
+            path.write_bytes(data)
+        return read_history(paths)
