@@ -21,7 +21,9 @@ from nlmdissect.history.walk import Walked, walk
 from nlmdissect.hosts.boots import Boot, boots
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
+from nlmdissect.hosts.lives import Lives, lives
 from nlmdissect.hosts.loopback import Loopback, loopback
+from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
 from nlmdissect.hosts.reach import Unreached, unreached
 from nlmdissect.hosts.signs import Sign, signs
@@ -52,6 +54,8 @@ class History:
     boots: list[Boot]
     stray: list[Sign]
     unreached: list[Unreached]
+    lives: Lives
+    moves: dict[int, Move]
     extent: Extent
     visibility: Visibility
     notices: Notices
@@ -99,8 +103,9 @@ def build(
     asked = requests(calls, texts)
     who = names(traffic.endpoints, calls, texts, asked)
     kinds = implementations(asked, texts)
-    seen = signs(calls, texts, asked, signals, traffic.streams)
-    restarts, stray = boots(seen, traffic.streams, traffic.endpoints)
+    seen = signs(calls, texts, asked, signals, traffic.streams, who)
+    life = lives(traffic.streams, calls)
+    restarts, stray = boots(seen, traffic.streams, life, traffic.endpoints)
     bound_grace(restarts, seen)
     extent = _extent(sources, traffic)
     sight = visibility(extent, signals, traffic.streams, calls, who)
@@ -113,7 +118,7 @@ def build(
             freed[r.client, r.server].append(r.at)
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
-    wrong = spurious(told, stray, restarts, who, traffic.streams)
+    wrong = spurious(told, stray, restarts, who, life)
     return History(
         sources=sources,
         traffic=traffic,
@@ -127,7 +132,9 @@ def build(
         signs=seen,
         boots=restarts,
         stray=stray,
+        lives=life,
         unreached=unreached(calls, texts, asked, signals, traffic, restarts),
+        moves=moves(restarts, signals, traffic.endpoints),
         extent=extent,
         visibility=sight,
         notices=told,

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, Try
-from nlmdissect.hosts.boots import Boot, lived_on
+from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND, Sign
 
@@ -22,22 +22,17 @@ NEAR = 960 * SECOND  # a restart this near to a notice explains it
 
 @dataclass(frozen=True, slots=True)
 class Spurious:
-    """``host`` did not restart, and ``tries`` say that it did; they come from ``sender``, which may be somebody else."""
+    """``host`` did not restart, and ``tries`` say that it did; they come from ``sender``, which may be somebody else.
+    """
 
     host: int
     sender: int
     tries: tuple[Try, ...]
 
 
-def spurious(
-    notices: Notices, stray: list[Sign], boots: list[Boot], names: Names, streams: list[Stream]
-) -> list[Spurious]:
+def spurious(notices: Notices, stray: list[Sign], boots: list[Boot], names: Names, lives: Lives) -> list[Spurious]:
     """All of them, by host and sender."""
     refuted: set[tuple[int, At]] = {(sign.host, sign.at) for sign in stray}
-    by_host: dict[int, list[Stream]] = defaultdict(list)
-    for stream in streams:
-        if stream.tcp:
-            by_host[stream.src].append(stream)
     found: dict[tuple[int, int], list[Try]] = defaultdict(list)
     for (sender, _), tries in notices.tries.items():
         for t in tries:
@@ -45,10 +40,10 @@ def spurious(
                 found[sender, sender].append(t)
                 continue
             for host in names.called(t.name):
-                if sender in (host, *names.called(t.name)) or names.roles.get(sender):
+                if sender in (host, *names.called(t.name)):
                     continue  # it speaks for itself, or for a host of its own name
                 time = t.at.time
                 restarted = any(b.host == host and abs(b.not_after.time - time) < NEAR for b in boots)
-                if not restarted and lived_on(by_host[host], time, time) is not None:
+                if not restarted and lives.lived_on(host, time, time):
                     found[host, sender].append(t)
     return [Spurious(host, sender, tuple(sorted(of, key=lambda t: t.at))) for (host, sender), of in found.items()]

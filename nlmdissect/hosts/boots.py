@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
+from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
 
 ENOUGH = 3
@@ -86,7 +87,9 @@ class _Life:
     before: _Life | None = None
 
 
-def boots(signs: list[Sign], streams: list[Stream], endpoints: Endpoints) -> tuple[list[Boot], list[Sign]]:
+def boots(
+    signs: list[Sign], streams: list[Stream], lives: Lives, endpoints: Endpoints
+) -> tuple[list[Boot], list[Sign]]:
     """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one.
 
     Loopback addresses do not restart: what happens there has its own clock and belongs to the host, not to 127.0.0.1.
@@ -102,7 +105,7 @@ def boots(signs: list[Sign], streams: list[Stream], endpoints: Endpoints) -> tup
     found: list[Boot] = []
     stray: list[Sign] = []
     for host, of in by_host.items():
-        reader = _Reader(host, own[host], stray)
+        reader = _Reader(host, own[host], lives, stray)
         for sign in of:
             reader.read(sign)
         found += reader.found
@@ -113,8 +116,8 @@ def boots(signs: list[Sign], streams: list[Stream], endpoints: Endpoints) -> tup
 
 
 class _Reader:
-    def __init__(self, host: int, streams: list[Stream], stray: list[Sign]) -> None:
-        self.host, self.streams, self.stray = host, streams, stray
+    def __init__(self, host: int, streams: list[Stream], lives: Lives, stray: list[Sign]) -> None:
+        self.host, self.streams, self.lives, self.stray = host, streams, lives, stray
         self.found: list[Boot] = []
         self.life = _Life()
 
@@ -189,7 +192,7 @@ class _Reader:
             life.announced.append(sign)
             life.boot.strength += STRENGTH[What.NOTIFY]
             return
-        if lived_on(self.streams, sign.at.time, sign.at.time):
+        if self.lives.lived_on(self.host, sign.at.time, sign.at.time):
             self.stray.append(sign)
             return
         self._hold(sign)
@@ -202,7 +205,7 @@ class _Reader:
         if sum(kinds.values()) < ENOUGH:
             return
         only_resets = all(p.what is What.RESET for p in pending)
-        if only_resets and lived_on(self.streams, pending[0].at.time, pending[0].at.time):
+        if only_resets and self.lives.lived_on(self.host, pending[0].at.time, pending[0].at.time):
             self.life.pending = []  # a firewall or a load balancer resets connections too
         else:
             self._begin(pending)
@@ -225,12 +228,9 @@ class _Reader:
             state_before=before.state,
             state_after=states[-1] if states else None,
         )
-        stream = lived_on(self.streams, boot.not_before.time if boot.not_before else first.time, first.time)
-        if stream is not None:
-            boot.lived_on = (
-                f"TCP from port {stream.sport} to port {stream.dport} goes on from before the restart to after it"
-            )
-            boot.unbroken = True
+        alive = self.lives.lived_on(self.host, boot.not_before.time if boot.not_before else first.time, first.time)
+        if alive:
+            boot.lived_on, boot.unbroken = f"{alive} from before the restart to after it", True
         elif any(s.what is What.CLOSED for s in signs) and self._back_soon(signs):
             boot.lived_on = "the connections were closed in order, and new ones were taken within seconds"
         if self.found:
@@ -260,18 +260,6 @@ class _Reader:
             if s.first_time < ordinary.time and s.last_time < first.time
         ]
         return max([ordinary, *times])
-
-
-def lived_on(streams: list[Stream], before: int, after: int) -> Stream | None:
-    """A TCP connection with packets of its host on both sides of a moment, or None. Times in ns.
-
-    One that the host itself reset does not count: RST is what a host sends that knows nothing of the connection.
-    """
-    for stream in streams:
-        reset = stream.ended == "rst" and stream.ended_by == stream.src
-        if stream.first_time < before and stream.last_time > after and not reset:
-            return stream
-    return None
 
 
 def life_at(found: list[Boot], host: int, time: int) -> Boot | None:

@@ -13,6 +13,7 @@ from enum import StrEnum, auto
 
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
+from nlmdissect.hosts.names import Names
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
@@ -66,12 +67,17 @@ class Sign:
 
 
 def signs(
-    calls: Calls, texts: Texts, requests: list[Request], signals: list[Signal], streams: list[Stream]
+    calls: Calls,
+    texts: Texts,
+    requests: list[Request],
+    signals: list[Signal],
+    streams: list[Stream],
+    names: Names,
 ) -> list[Sign]:
     """All signs of all hosts, in time order."""
     found: list[Sign] = []
     found += _answers(requests)
-    found += _notifies(calls, texts)
+    found += _notifies(calls, texts, names)
     found += _ports(calls)
     found += _clients(calls, texts, requests)
     found += _connections(signals, streams)
@@ -99,11 +105,14 @@ def _answers(requests: list[Request]) -> Iterator[Sign]:
                 yield Sign(a.at, r.server, What.ORDINARY, f"{name} answered {a.status}")
 
 
-def _notifies(calls: Calls, texts: Texts) -> Iterator[Sign]:
+def _notifies(calls: Calls, texts: Texts, names: Names) -> Iterator[Sign]:
     notify = (calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.state != NONE) & (calls.frame != 0)
     for row in notify.nonzero()[0].tolist():
         state, name = int(calls.state[row]), texts[int(calls.mon_name[row])].decode("utf-8", "backslashreplace")
-        yield Sign(calls.at(row), int(calls.src[row]), What.NOTIFY, f"SM_NOTIFY mon_name={name} state={state}", state)
+        sender, named = int(calls.src[row]), names.called(name)
+        if named and sender not in named and names.unannounced.get(sender):
+            continue  # in somebody else's name: it tells nothing of its sender
+        yield Sign(calls.at(row), sender, What.NOTIFY, f"SM_NOTIFY mon_name={name} state={state}", state)
     lookup = (calls.program == PORTMAP) & (calls.asked_program == NSM) & (calls.frame != 0) & (calls.tcp == 0)
     for row in lookup.nonzero()[0].tolist():
         yield Sign(calls.at(row), int(calls.src[row]), What.LOOKUP, "asks a peer for the port of statd")

@@ -7,19 +7,18 @@ hosts and a span of time, and answered with a reason that a person can check in 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nlmdissect.capture.messages import Kind, Signal, Stream
-from nlmdissect.findings import At
+from nlmdissect.hosts.lives import counted
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
-from nlmdissect.rpc.calls import NONE, Calls
+from nlmdissect.rpc.calls import Calls
 
 AROUND = 2 * SECOND  # a loss this near to a span of time counts as in it
-SMALL_HOLE = 16  # xids; a wider one is another way of counting
 
 
 class V(StrEnum):
@@ -142,10 +141,12 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         at = calls.reply_at(row)
         pair = frozenset((int(calls.src[row]), int(calls.dst[row])))
         losses[pair].append((*at, f"frame {at.frame}: an answer whose call is not in the capture"))
-    for src, dst, at in _missing_calls(calls):
-        losses[frozenset((src, dst))].append(
-            (*at, f"frame {at.frame}: calls before it are missing, the xids have a hole")
-        )
+    for step in counted(
+        calls
+    ):  # a call that is lost together with its answer leaves no other trace; TCP shows its gaps
+        if step.missing:
+            what = f"frame {step.at.frame}: calls before it are missing, the xids have a hole"
+            losses[frozenset((step.src, step.dst))].append((*step.at, what))
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
     for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():
@@ -164,19 +165,3 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         cut=cut,
         names=names,
     )
-
-
-def _missing_calls(calls: Calls) -> Iterator[tuple[int, int, At]]:
-    """NLM calls over UDP before which others are missing: a Linux kernel's xids count up, in little-endian order.
-
-    A call that is lost together with its answer leaves no other trace. (TCP shows its gaps itself.)
-    """
-    last: dict[tuple[int, int, int], int] = {}
-    for row in (
-        ((calls.program == NLM) & (calls.tcp == 0) & (calls.frame != 0) & (calls.repeats == NONE)).nonzero()[0].tolist()
-    ):
-        flow = int(calls.src[row]), int(calls.sport[row]), int(calls.dst[row])
-        xid = int.from_bytes(int(calls.xid[row]).to_bytes(4, "big"), "little")
-        if flow in last and 1 < (xid - last[flow]) % 2**32 <= SMALL_HOLE:
-            yield flow[0], flow[2], calls.at(row)
-        last[flow] = xid

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import lived_on
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
@@ -41,8 +40,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
         doubts = history.visibility.all(
             (client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), first.piece.granted.time, end
         )
-        streams = [stream for stream in history.traffic.streams if stream.tcp and stream.src == client]
-        alive = lived_on(streams, first.piece.granted.time, end) is not None
+        alive = history.lives.lived_on(client, first.piece.granted.time, end)
         notices = [
             Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state} from {words.host(history, t.sender)}")
             for (sender, receiver), tries in history.notices.tries.items()
@@ -62,7 +60,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
             ),
             consequence="The client goes on as if it held its locks." + words.because(doubts),
             remedy="Find the sender of the SM_NOTIFY; restart the application that lost its lock.",
-            confidence=words.confidence(doubts, also=alive and bool(notices) and not unsettled(history, grants)),
+            confidence=words.confidence(doubts, also=bool(alive and notices) and not unsettled(history, grants)),
             server=server,
             client=client,
             locks=tuple(words.lock(history, g.file, g.owner, g.piece) for g in grants),

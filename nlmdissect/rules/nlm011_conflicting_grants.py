@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import lived_on
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import unsettled
@@ -44,8 +43,7 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
         )
         doubts += history.visibility.all((other, server), (V.NO_LOSS, V.DECODED), first.asked.time, end)
         # a restart of the first client, told by an SM_NOTIFY that is not in the capture, would explain the second grant
-        streams = [stream for stream in history.traffic.streams if stream.tcp and stream.src == client]
-        if lived_on(streams, first.piece.granted.time, end) is None:
+        if not history.lives.lived_on(client, first.piece.granted.time, end):
             doubts += history.visibility.all((client, server), (V.NSM,), first.piece.granted.time, end)
         loser, winner = words.host(history, client), words.host(history, other)
         proof = [e for g in grants for e in (words.taken(history, g), words.granted(history, g.file, g.owner, g.piece))]

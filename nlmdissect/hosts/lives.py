@@ -1,0 +1,78 @@
+"""Signs that a host lived on: what goes on from before a moment to after it, and could not over a restart.
+
+Two things: a TCP connection of the host, and the xids of its lock calls over UDP, which a Linux kernel counts up (in
+little-endian order) from a random start at every boot and every transport. A host that restarted has neither.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nlmdissect.capture.messages import Stream
+from nlmdissect.findings import At
+from nlmdissect.protocols import NLM
+from nlmdissect.rpc.calls import NONE, Calls
+
+SMALL_HOLE = 16  # xids; a wider one is another way of counting
+
+
+class Span(NamedTuple):
+    """The same life from ``first`` to ``last`` (ns), and what says so."""
+
+    first: int
+    last: int
+    text: str
+
+
+class Step(NamedTuple):
+    """One call over UDP whose xid follows that of the flow's call before; ``missing`` xids lie between them."""
+
+    src: int
+    dst: int
+    before: At
+    at: At
+    missing: int
+
+
+@dataclass(slots=True)
+class Lives:
+    """Spans of one life, by host."""
+
+    spans: dict[int, list[Span]] = field(default_factory=lambda: defaultdict(list))
+
+    def lived_on(self, host: int, before: int, after: int) -> str:
+        """What shows that ``host`` did not restart between two moments (ns), as a sentence; empty if nothing does."""
+        return next((s.text for s in self.spans.get(host, ()) if s.first < before and s.last > after), "")
+
+
+def lives(streams: list[Stream], calls: Calls) -> Lives:
+    """Collect the spans of all hosts.
+
+    A connection that the host itself reset does not count: RST is what a host sends that knows nothing of it.
+    """
+    found = Lives()
+    for s in streams:
+        if s.tcp and not (s.ended == "rst" and s.ended_by == s.src):
+            text = f"its TCP connection from port {s.sport} to port {s.dport} goes on"
+            found.spans[s.src].append(Span(s.first_time, s.last_time, text))
+    for step in counted(calls):
+        found.spans[step.src].append(Span(step.before.time, step.at.time, "the xids of its calls count on"))
+    return found
+
+
+def counted(calls: Calls) -> Iterator[Step]:
+    """Lock calls over UDP whose xids count up from one to the next."""
+    last: dict[tuple[int, int, int], tuple[int, At]] = {}
+    fresh = (calls.program == NLM) & (calls.tcp == 0) & (calls.frame != 0) & (calls.repeats == NONE)
+    for row in fresh.nonzero()[0].tolist():
+        flow = int(calls.src[row]), int(calls.sport[row]), int(calls.dst[row])
+        xid = int.from_bytes(int(calls.xid[row]).to_bytes(4, "big"), "little")
+        at = calls.at(row)
+        if flow in last:
+            by = (xid - last[flow][0]) % 2**32
+            if 1 <= by <= SMALL_HOLE:
+                yield Step(flow[0], flow[2], last[flow][1], at, by - 1)
+        last[flow] = xid, at
