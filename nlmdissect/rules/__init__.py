@@ -15,6 +15,7 @@ from nlmdissect.rules.cap004_one_sided_capture import one_sided_capture
 from nlmdissect.rules.cap005_encrypted_bodies import encrypted_bodies
 from nlmdissect.rules.cap006_no_lock_traffic import no_lock_traffic
 from nlmdissect.rules.causes import link
+from nlmdissect.rules.host001_failover_without_notify import failover_without_notify
 from nlmdissect.rules.host002_lockd_restart_without_notify import lockd_restart_without_notify
 from nlmdissect.rules.host003_restart_during_recovery import restart_during_recovery
 from nlmdissect.rules.nlm001_refused_reclaim import refused_reclaim
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     unanswered_granted,
     conflicting_grants,
     unreachable_lockd,
+    failover_without_notify,
     lockd_restart_without_notify,
     restart_during_recovery,
     filtered_capture,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from nlmdissect.findings import Finding, Severity
 
 # fmt: off
-NOT_TOLD = ("NSM012", "NSM008", "NSM010", "NSM004", "NSM006", "NSM003", "NSM005", "HOST002", "NSM001")
+NOT_TOLD = ("NSM012", "NSM008", "NSM010", "NSM004", "NSM006", "NSM003", "NSM005", "HOST001", "HOST002", "NSM001")
 CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # consequence  roots, the first that fits                       that have the same
     ("NLM004",     ("NLM003", "NLM001", *NOT_TOLD, "NLM002"),       ("server", "client", "boot")),
@@ -19,6 +19,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM003",     (*NOT_TOLD, "NSM009"),                           ("server", "client", "boot")),
     ("NLM001",     ("NSM009",),                                     ("server", "client", "boot")),
     ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),
+    ("NSM001",     ("HOST001",),                                    ("server", "client", "boot")),
     ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
     ("NLM006",     ("NSM009",),                                     ("server", "client")),
     ("NLM002",     ("PMAP001",),                                    ("server", "client", "boot")),
