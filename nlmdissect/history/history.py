@@ -54,7 +54,6 @@ class History:
     boots: list[Boot]
     stray: list[Sign]
     unreached: list[Unreached]
-    moves: dict[int, Move]
     lives: Lives
     moves: dict[int, Move]
     extent: Extent
