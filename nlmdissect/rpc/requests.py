@@ -24,6 +24,7 @@ from nlmdissect.protocols.nlm import END, span, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes
+RESULT_WITHIN = 60 * 10**9  # ns: a _RES from another address than was asked comes at once, or not at all
 GRANTED, BLOCKED, GRACE = "GRANTED", "BLOCKED", "DENIED_GRACE_PERIOD"
 UNREADABLE = "UNREADABLE"  # answered, but the body is cut, encrypted or malformed: it says nothing
 
@@ -133,6 +134,7 @@ class _Requests:
         self._texts = texts
         self._by_arguments: dict[tuple[object, ...], Request] = {}
         self._by_cookie: dict[tuple[int, int, Op, int], Request] = {}
+        self._asked: dict[tuple[int, Op, int], Request] = {}
 
     def call(self, row: int, op: Op, asynchronous: bool) -> None:
         c = self._calls
@@ -149,17 +151,26 @@ class _Requests:
         request.sends.append(Send(int(c.order[row]), c.at(row), row))
         if asynchronous:
             self._by_cookie[request.server, request.client, op, request.cookie] = request
+            self._asked[int(c.src[row]), op, request.cookie] = request
             if c.rpc_status[row] > 0:  # a Linux server that cannot serve a _MSG says SYSTEM_ERR and sends no _RES
                 self._answer(request, row, RPC_STATUS[c.rpc_status[row]])
         elif c.reply_frame[row]:
             self._answer(request, row, self._status(row))
 
     def result(self, row: int, op: Op) -> None:
-        """A _RES call: the answer to the latest _MSG of the other host with this cookie."""
+        """A _RES call: the answer to the latest _MSG of the other host with this cookie.
+
+        A host with several addresses may answer from another one than it was asked at: then it is the receiver's
+        own latest _MSG with this cookie, if nobody has answered that.
+        """
         c = self._calls
         sender, receiver, cookie = int(c.src[row]), int(c.dst[row]), int(c.cookie[row])
         server, client = (receiver, sender) if op is Op.GRANTED else (sender, receiver)
         request = self._by_cookie.get((server, client, op, cookie))
+        if request is None:
+            request = self._asked.get((receiver, op, cookie))
+            if request is not None and (request.answers or c.time[row] - request.sends[-1].at.time > RESULT_WITHIN):
+                return
         if request is not None:
             at = At(int(c.time[row]), int(c.capture[row]), int(c.frame[row]))
             request.answers.append(Answer(int(c.order[row]), at, status_name(int(c.status[row])), row))

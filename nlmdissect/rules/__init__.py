@@ -26,6 +26,7 @@ from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
 from nlmdissect.rules.nlm006_released_without_restart import released_without_restart
 from nlmdissect.rules.nlm007_unanswered_granted import unanswered_granted
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
+from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
 from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     released_without_restart,
     unanswered_granted,
     conflicting_grants,
+    unanswered_request,
     unreachable_lockd,
     failover_without_notify,
     lockd_restart_without_notify,

@@ -64,6 +64,9 @@ def unanswered_granted(history: History) -> Iterator[Verdict]:
         if until > history.extent.last:
             yield NotAssessed(f"the capture ends {(history.extent.last - r.at.time) / SECOND:.0f} s after a callback")
             continue
+        if sight := history.visibility.all((r.client, r.server), (V.BOTH_WAYS,), r.at.time, until):
+            yield NotAssessed(sight[0].why)
+            continue
         found.setdefault((r.server, r.client), []).append(_case(history, callback, until))
     for cases in found.values():
         yield _finding(history, cases)
@@ -118,7 +121,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
 
 def _doubts(history: History, case: _Case) -> list[Sight]:
     r = case.callback.request
-    conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
+    conditions = (V.SPAN, V.NO_LOSS, V.DECODED)
     return history.visibility.all((r.client, r.server), conditions, r.at.time, case.until)
 
 

@@ -1,0 +1,169 @@
+"""NLM012 unanswered-request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.history import History
+from nlmdissect.hosts.signs import SECOND
+from nlmdissect.hosts.visibility import Sight, V
+from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
+from nlmdissect.rules import requested, words
+
+LONG = 60 * SECOND  # by then the kernel logs "server not responding"
+REPEATS_WITHIN = 70 * SECOND  # a client that still waits sends again within this (Linux: 60 s at most)
+ELSEWHERE = frozenset({Op.GRANTED, Op.FREE_ALL})  # callbacks are NLM007's; nobody waits for the answer to FREE_ALL
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The transmissions of a request that nothing answered until ``end`` (ns): an answer came then (``answer``), the
+    client gave up, or the capture ended.
+    """
+
+    request: Request
+    sends: tuple[Send, ...]
+    end: int
+    answer: At | None
+
+    @property
+    def lasted(self) -> int:
+        return self.end - self.sends[0].at.time
+
+
+@rule("NLM012", "unanswered-request", Severity.WARNING, source="C-18")
+def unanswered_request(history: History) -> Iterator[Verdict]:
+    """An NLM request was never answered.
+
+    Why it matters: the process that asked hangs in the kernel ("lockd: server ... not responding, still trying"), and
+    so does everything that waits for it.
+
+    How it is seen: a request without an answer to any of its transmissions, over any connection and port, until the
+    capture ends; an asynchronous one (_MSG) without its _RES. A warning, and an error past 60 s. An answer that came
+    later than 60 s is a warning too. The time in which the server restarted does not count, nor does a request that
+    the client gave up.
+
+    What it cannot see: why. lockd may hang on something else: Linux serves all requests one after another, and waits
+    for statd, DNS and the portmapper meanwhile. Some servers hold back the answer to a blocking LOCK until it is
+    granted. A UDP client that does not ask again has probably got its answer: then it is only suspected.
+
+    What to do: on a Linux server look at `ps ax | grep lockd` (state D: blocked), `rpcinfo -t SERVER nlockmgr`,
+    rpc.statd and name resolution of its clients; `echo w > /proc/sysrq-trigger` shows where lockd hangs. Check that
+    the firewall lets lockd's port through both ways. On other servers look for the service nlockmgr in rpcinfo.
+    """
+    found: dict[tuple[int, int], list[_Case]] = {}
+    for r in history.requests:
+        if r.op in ELSEWHERE:
+            continue
+        yield Judged()
+        for case in _cases(history, r):
+            if case.lasted <= (LONG if case.answer else history.kind(r.client).again * SECOND):
+                continue  # under way, or answered in time
+            if sight := history.visibility.all((r.server, r.client), (V.BOTH_WAYS,), case.sends[0].at.time, case.end):
+                yield NotAssessed(sight[0].why)
+            else:
+                found.setdefault((r.server, r.client), []).append(case)
+    for cases in found.values():
+        yield _finding(history, cases)
+
+
+def _cases(history: History, r: Request) -> Iterator[_Case]:
+    """The times in which a request was sent and not answered."""
+    pending: list[Send] = []
+    both: list[Send | Answer] = [*r.sends, *r.answers]
+    for item in sorted(both, key=lambda item: item.order):
+        if isinstance(item, Send):
+            pending.append(item)
+        elif pending:
+            yield from _case(history, r, pending, item.at)
+            pending = []
+    done = [a for a in r.answers if final(a.status)]
+    if pending and not done:
+        yield from _case(history, r, pending, None)
+
+
+def _case(history: History, r: Request, sends: list[Send], answer: At | None) -> Iterator[_Case]:
+    first = sends[0].at.time
+    end = answer.time if answer else history.extent.last
+    for boot in history.boots:
+        if boot.host == r.client and first < boot.not_after.time:
+            end = min(end, boot.not_before.time if boot.not_before else boot.not_after.time)
+        if boot.host == r.server and first < boot.not_after.time <= end:
+            sends = [send for send in sends if send.at.time >= boot.not_after.time]
+            first = sends[0].at.time if sends else end
+    if answer is None and sends:
+        end = min([end, *_gave_up(history, r, sends[0].at)])
+    if sends:
+        yield _Case(r, tuple(sends), end, answer)
+
+
+def _gave_up(history: History, r: Request, after: At) -> list[int]:
+    """When the client took a request back: it sent an UNLOCK or a CANCEL of the range that was answered."""
+    return [
+        said.at.time
+        for said in (history.dealings.about(r, after) if r.readable else ())
+        if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers
+    ]
+
+
+def _finding(history: History, cases: list[_Case]) -> Finding:
+    cases.sort(key=lambda case: (case.answer is not None, -case.lasted))
+    first = cases[0]
+    r = first.request
+    never = first.answer is None
+    sure = _repeated(history, first) and not _held_back(history, first)
+    doubts = _doubts(history, first)
+    more = f"; {len(cases) - 1} more of its requests were not answered in time" if len(cases) > 1 else ""
+    what = "was never answered" if never else f"was answered after {first.lasted / SECOND:.0f} s"
+    spent = f", {first.lasted / SECOND:.0f} s" if never else ""
+    return Finding(
+        f"The {requested.procedure(r)} of {words.host(history, r.client)} to {words.host(history, r.server)} "
+        f"({requested.range_text(history, r)}) {what}: {len(first.sends)} transmissions{spent}{more}",
+        words.evidence(*(_evidence(case) for case in cases)),
+        consequence="The process that asked hangs until it is answered." + words.because(doubts)
+        + ("" if sure else " Not certain: the client did not ask again, or was answered about other files."),
+        remedy="See what lockd on the server hangs on (statd, names, the portmapper), and whether its port is open "
+        "both ways.",
+        severity=Severity.ERROR if never and first.lasted > LONG else Severity.WARNING,
+        confidence=words.confidence(doubts, also=sure),
+        server=r.server,
+        client=r.client,
+        locks=tuple(requested.ref(history, case.request) for case in cases if case.request.readable),
+    )  # fmt: skip
+
+
+def _evidence(case: _Case) -> list[Evidence]:
+    again = [Evidence(send.at, f"{requested.procedure(case.request)}, again") for send in case.sends[1:]]
+    proof = [Evidence(case.sends[0].at, f"{requested.procedure(case.request)}: no answer"), *again]
+    return [*proof, Evidence(case.answer, "the answer")] if case.answer else proof
+
+
+def _doubts(history: History, case: _Case) -> list[Sight]:
+    r, start = case.request, case.sends[0].at.time
+    return history.visibility.all((r.server, r.client), (V.SPAN, V.NO_LOSS), start, case.end)
+
+
+def _repeated(history: History, case: _Case) -> bool:
+    """Whether the client shows that it still waits: over UDP by asking again; over TCP the server need only be heard.
+
+    A kernel does not send again over a connection that lives: TCP has carried the call.
+    """
+    if case.answer is not None:
+        return True
+    r, last = case.request, case.sends[-1]
+    if not history.calls.tcp[last.row]:
+        return len(case.sends) > 1 and case.end - last.at.time <= REPEATS_WITHIN
+    back = any(s.src == r.server and s.dst == r.client and s.last > last.at.time for s in history.traffic.activity)
+    return back or len(case.sends) > 1
+
+
+def _held_back(history: History, case: _Case) -> bool:
+    """Whether the server answered other requests of the client meanwhile, and this one may block."""
+    r, start = case.request, case.sends[0].at.time
+    return r.block and case.answer is None and any(
+        (other.server, other.client) == (r.server, r.client) and other is not r
+        and any(start < a.at.time < case.end for a in other.answers)
+        for other in history.requests
+    )  # fmt: skip
