@@ -22,6 +22,7 @@ from nlmdissect.hosts.boots import Boot, boots
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
 from nlmdissect.hosts.lives import Lives, lives
+from nlmdissect.hosts.lookups import Lookup, lookups
 from nlmdissect.hosts.loopback import Loopback, loopback
 from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
@@ -56,6 +57,7 @@ class History:
     unreached: list[Unreached]
     lives: Lives
     moves: dict[int, Move]
+    lookups: list[Lookup]
     extent: Extent
     visibility: Visibility
     notices: Notices
@@ -135,6 +137,7 @@ def build(
         lives=life,
         unreached=unreached(calls, texts, asked, signals, traffic, restarts),
         moves=moves(restarts, signals, traffic.endpoints),
+        lookups=lookups(calls, texts),
         extent=extent,
         visibility=sight,
         notices=told,

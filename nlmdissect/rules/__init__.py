@@ -41,6 +41,7 @@ from nlmdissect.rules.nsm011_refused_monitor import refused_monitor
 from nlmdissect.rules.nsm012_lost_upcall import lost_upcall
 from nlmdissect.rules.nsm013_unmonitored_lock import unmonitored_lock
 from nlmdissect.rules.pmap001_unreachable_lockd import unreachable_lockd
+from nlmdissect.rules.pmap002_unregistered_lockd import unregistered_lockd
 
 RULES: tuple[Rule, ...] = (
     missing_server_notify,
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_grants,
     unanswered_request,
     unreachable_lockd,
+    unregistered_lockd,
     failover_without_notify,
     lockd_restart_without_notify,
     restart_during_recovery,

@@ -22,8 +22,8 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NSM001",     ("HOST001",),                                    ("server", "client", "boot")),
     ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
     ("NLM006",     ("NSM009",),                                     ("server", "client")),
-    ("NLM002",     ("PMAP001",),                                    ("server", "client", "boot")),
-    ("NLM003",     ("PMAP001",),                                    ("server", "client", "boot")),
+    ("NLM002",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
+    ("NLM003",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
     ("NLM007",     ("PMAP001",),                                    ("server", "client")),
     ("NLM012",     ("PMAP001",),                                    ("server", "client")),
 )

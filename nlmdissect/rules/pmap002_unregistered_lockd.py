@@ -1,0 +1,115 @@
+"""PMAP002 unregistered-lockd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.history import History
+from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.lookups import Lookup
+from nlmdissect.hosts.signs import SECOND
+from nlmdissect.hosts.visibility import V
+from nlmdissect.rpc.requests import GRACE
+from nlmdissect.rules import words
+
+HEALS = 10 * SECOND  # clients ask again every 3 s, and some kernels give up after 9
+SHOWN = 6
+
+
+@rule("PMAP002", "unregistered-lockd", Severity.ERROR, source="C-28")
+def unregistered_lockd(history: History) -> Iterator[Verdict]:
+    """A port look-up for lockd was answered "not registered" while recovery ran.
+
+    Why it matters: the client was told of the restart and wanted to reclaim, but the server's lockd was not there
+    yet. Some Linux kernels ask only three times, 3 s apart, and then drop the reclaim; others come too late.
+
+    How it is seen: after SM_NOTIFY, GETPORT or GETADDR for 100021 answered 0 or "", and no port and no answer of
+    lockd within 10 s. An error if a lock was not reclaimed or only after grace; a warning if all came back in the end.
+
+    What it cannot see: why lockd was late. A lookup for one version while others are registered is NLM019.
+
+    What to do: start nfsd and lockd before the notices go out: on Linux `systemctl list-dependencies --after
+    rpc-statd-notify` should have nfs-server.service (it is ordered After= there); a long `exportfs` or a slow disk
+    delays it. Update clients whose kernel has the limit of three look-ups (stable kernels of early 2023 have it
+    mended). Elsewhere check the order in which lockd and the status monitor start. Then restart the applications that
+    lost their locks.
+    """
+    for row in history.recoveries:
+        zeros = _zeros(history, row)
+        if row.role != "client" or not row.fates or not zeros:
+            continue
+        yield Judged()
+        healed = _healed(history, row, zeros[0].at)
+        lost = tuple(f for f in row.fates if f.outcome in (Outcome.MISSING, Outcome.STOLEN) or f.status == GRACE)
+        if healed is not None and healed.time - zeros[0].at.time <= HEALS:
+            continue
+        if row.notify in (Notify.MISSING, Notify.UNANSWERED) or _other_version(history, row, zeros):
+            continue
+        if row.decided is None and not all(f.at is not None for f in row.fates):
+            yield NotAssessed(
+                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
+            )
+            continue
+        if lost or healed is not None:
+            yield _finding(history, row, zeros, healed, lost)
+
+
+def _zeros(history: History, row: Recovery) -> list[Lookup]:
+    return [
+        look
+        for look in history.lookups
+        if (look.asker, look.asked, look.port) == (row.peer, row.boot.host, 0)
+        and row.boot.during(look.at)
+        and (row.boot.grace_over is None or look.at < row.boot.grace_over)
+    ]
+
+
+def _healed(history: History, row: Recovery, since: At) -> At | None:
+    """The first port that the client was told, or answer of lockd that it got."""
+    told = [
+        look.answered
+        for look in history.lookups
+        if (look.asker, look.asked) == (row.peer, row.boot.host) and look.port and look.answered
+    ]
+    got = [a.at for r in history.requests if (r.client, r.server) == (row.peer, row.boot.host) for a in r.answers]
+    return min((at for at in (*told, *got) if at > since), default=None)
+
+
+def _other_version(history: History, row: Recovery, zeros: list[Lookup]) -> bool:
+    """Whether lockd is there, in another version than the one asked for."""
+    return any(
+        look.asked == row.boot.host and look.port and look.version != zeros[0].version and row.boot.during(look.at)
+        for look in history.lookups
+    )
+
+
+def _finding(
+    history: History, row: Recovery, zeros: list[Lookup], healed: At | None, lost: tuple[Fate, ...]
+) -> Finding:
+    boot, server, client = row.boot, row.boot.host, row.peer
+    end = row.decided if row.decided is not None else zeros[-1].at.time
+    doubts = history.visibility.all(
+        (client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), zeros[0].at.time, end
+    )
+    held = sum(not f.piece.known for f in lost) == 0
+    who, what = words.host(history, client), f": {words.locks_text(history, lost)} was lost" if lost else ""
+    notice = [Evidence(t.at, f"SM_NOTIFY state={t.state}") for t in row.tries[:1]]
+    asked = [Evidence(look.answered or look.at, "look-up of lockd answered: not registered") for look in zeros]
+    again = Evidence(healed, "lockd is there again") if healed else None
+    return Finding(
+        f"lockd of {words.host(history, server)} was not registered when {who} wanted to reclaim{what}",
+        words.evidence(
+            asked[:1], notice, asked[1:SHOWN], again, words.grants(history, lost), words.restart(history, boot)
+        ),
+        consequence=("The client gave up or came too late." if lost else "Recovery was delayed.")
+        + words.because(doubts),
+        remedy="Let lockd and nfsd be up before SM_NOTIFY is sent; restart the applications that lost their locks.",
+        severity=None if lost else Severity.WARNING,
+        confidence=words.confidence(doubts, also=boot.proven and held),
+        server=server,
+        client=client,
+        boot=boot.number,
+        locks=words.refs(history, lost),
+    )
