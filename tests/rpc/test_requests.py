@@ -99,6 +99,7 @@ def test_a_cookie_used_again_after_a_long_time():
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="the next life's first LOCK counts as a poll of the last life's: neither state nor the restart is asked",
 )
 def test_a_cookie_used_again_in_the_next_life():

@@ -334,3 +334,26 @@ def test_version_1_locks_to_the_end_of_the_file():
     """,
     )
     assert story.says == ["error confirmed server=server client=client1 other=client2: 4 2 3"]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="a copy sent before the UNLOCK and answered after it takes the lock again",
+)
+def test_a_late_copy_that_is_answered_after_the_unlock():
+    """Whatever the server made of it, the client has let go: nobody writes twice."""
+    story = told(
+        NLM011,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        client1 > server   AGAIN 1
+         3        server  > client1  NLM4_GRANTED to=1
+         4        client1 > server   NLM_UNLOCK fh=A oh=1
+         5        server  > client1  NLM4_GRANTED to=4
+         6        server  > client1  NLM4_GRANTED to=2
+         7  +60s  client2 > server   NLM_LOCK fh=A oh=2
+         8        server  > client2  NLM4_GRANTED
+    """,
+    )
+    assert not [line for line in story.says if "confirmed" in line]

@@ -87,7 +87,9 @@ def test_a_strangers_notice_is_not_about_this_server():
 
 
 @pytest.mark.xfail(
-    strict=True, reason="two hosts behind one router share its MAC and count as one card: a stranger's notice is blamed"
+    strict=True,
+    raises=AssertionError,
+    reason="two hosts behind one router share its MAC and count as one card: a stranger's notice is blamed",
 )
 def test_a_stranger_behind_the_same_router():
     """A capture that is routed shows the router's MAC for every host beyond it."""

@@ -111,7 +111,7 @@ def _nlm(verb: str, version: int, words: list[str], given: dict[str, str], name:
     caller = given.get("caller", name).encode()
     oh = given.get("oh", "1")
     svid = int(given.get("svid", oh if oh.isdigit() else 1))
-    owner = f"{svid}@{name}".encode() if oh.isdigit() and oh == str(svid) else oh.encode()
+    owner = f"{svid}@{given.get('owner', name)}".encode() if oh.isdigit() and oh == str(svid) else oh.encode()
     fh = given.get("fh", "A").encode().rjust(32, b".")
     start, _, last = given.get("range", "0-99").partition("-")
     length = 0 if last == "EOF" else int(last) - int(start) + 1

@@ -7,16 +7,19 @@
 
 Each line is one frame with its number, or ``lost``: sent, but not in the capture. A line comes one second after the one
 before it, ``+30s`` after it, or ``@120`` seconds after the beginning. Lines like ``host filer 10.0.0.9 10.1.0.9
-name=filer.example.com mac=02:00:00:00:00:01`` come first; client1, client2, ..., server and server2 need none. ``server/2 > client1`` sends
-from the second address.
+name=filer.example.com mac=02:00:00:00:00:01`` come first; client1, client2, ..., server and server2 need none.
+``server/2 > client1`` sends from the second address. A host that speaks of another NSM state has begun a new life,
+with new xids, unless the line says ``alive``.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
            NLM_CANCEL, NLM_UNLOCK, NLM_GRANTED, NLM_SHARE, NLM_UNSHARE, NM_LOCK, NLM_FREE_ALL, and the _MSG forms;
-           SM_NOTIFY mon_name= state=; GETPORT statd|lockd; MNT; NFS v2|v3|v4. On a
-           loopback SM_MON mon_name= my_name=, SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd. Any of them: xid= port= sport= tcp krb5p
+           SM_NOTIFY mon_name= state=; GETPORT statd|lockd; MNT; NFS v2|v3|v4. On a loopback SM_MON mon_name= my_name=,
+           SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd.
+           Any of them: xid= port= sport= tcp krb5p
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
-Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothing in it), port 4045, SYSTEM_ERR, PROG_UNAVAIL, ...: to the
-           latest call of the other side that has none, or ``to=n``. NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
+Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothing in it), port 4045, SYSTEM_ERR,
+           PROG_UNAVAIL, ...: to the latest call of the other side that has none, or ``to=n``.
+           NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
            short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
 Others     ARP (client1 > server: who has server?), ARP reply, ICMP host|port|prohibited client1 (what cannot be reached)
@@ -57,6 +60,8 @@ class Host:
     number: int
     mac: str
     calls: int = 0
+    state: int = 0
+    lives: int = 0
 
 
 @dataclass(slots=True)
@@ -165,6 +170,10 @@ class Story:
     def _call(self, line: _Line, number: int) -> bytes:
         source, given = line.source, line.given
         source.calls += 1
+        if line.verb in ("NLM_GRANTED", "NLM_GRANTED_MSG"):  # the owner in it is the waiter
+            given.setdefault("owner", line.target.name)
+        if line.verb in ("NLM_LOCK", "NLM_LOCK_MSG") and "reclaim" not in line.words:
+            given.setdefault("state", str(source.state or 3))
         asked = self._open(line, "result") if line.verb.endswith("_RES") else None
         count = source.number * 256 + source.calls
         program, version, procedure, args = body_of(line.verb, line.words, given, source.name, count, asked)
@@ -186,9 +195,17 @@ class Story:
         return self._send(sent)
 
     def _xid(self, line: _Line, service: str) -> int:
-        """As a Linux kernel numbers its calls: one by one, in the byte order of its processor."""
-        flow = (*line.ends, service)
-        self.xids[flow] = self.xids.get(flow, line.source.number << 16) + 1
+        """As a Linux kernel numbers its calls: one by one, in the byte order of its processor; anew in every life.
+
+        A new life shows by another NSM state, unless the line says ``alive``.
+        """
+        state = int(line.given.get("state", 0))
+        if state and line.source.state != state:
+            if (line.source.state or line.verb == "SM_NOTIFY") and "alive" not in line.words:
+                line.source.lives += 1
+            line.source.state = state
+        flow = (*line.ends, service, str(line.source.lives))
+        self.xids[flow] = self.xids.get(flow, (line.source.number << 16) + (line.source.lives << 12)) + 1
         return int(line.given.get("xid", int.from_bytes(self.xids[flow].to_bytes(4, "little"), "big")))
 
     def _send(self, sent: Sent) -> bytes:
