@@ -25,6 +25,7 @@ from nlmdissect.rules.nlm004_stolen_lock import stolen_lock
 from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
 from nlmdissect.rules.nlm006_released_without_restart import released_without_restart
 from nlmdissect.rules.nlm007_unanswered_granted import unanswered_granted
+from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
@@ -64,6 +65,7 @@ RULES: tuple[Rule, ...] = (
     orphaned_lock,
     released_without_restart,
     unanswered_granted,
+    abandoned_wait,
     conflicting_grants,
     unanswered_request,
     unreachable_lockd,

@@ -1,7 +1,8 @@
 """Which finding follows from which. Rules do not see each other; this table links their findings afterwards.
 
 A row says: a finding of code ``consequence`` follows from one of the codes ``roots``, the first that fits, if both
-are about the same of ``key``. A value that one of the two does not name fits every other.
+are about the same of ``key``. A value that one of the two does not name fits every other. ``other>client`` compares
+the consequence's other with the root's client; both must be named.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM003",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
     ("NLM007",     ("PMAP001",),                                    ("server", "client")),
     ("NLM012",     ("PMAP001",),                                    ("server", "client")),
+    ("NLM010",     ("NLM005", "NSM002", "NSM003"),                  ("server", "other>client")),
 )
 # fmt: on
 
@@ -49,5 +51,8 @@ def _root(findings: list[Finding], index: int) -> int | None:
 
 
 def _same(a: Finding, b: Finding, key: str) -> bool:
-    left, right = getattr(a, key), getattr(b, key)
+    mine, _, theirs = key.partition(">")
+    left, right = getattr(a, mine), getattr(b, theirs or mine)
+    if theirs:
+        return left is not None and left == right
     return left is None or right is None or left == right
