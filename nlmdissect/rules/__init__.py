@@ -28,6 +28,7 @@ from nlmdissect.rules.nlm007_unanswered_granted import unanswered_granted
 from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
+from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
 from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
@@ -68,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     abandoned_wait,
     conflicting_grants,
     unanswered_request,
+    duplicate_caller_name,
     unreachable_lockd,
     unregistered_lockd,
     failover_without_notify,
