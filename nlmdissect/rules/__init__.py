@@ -29,6 +29,7 @@ from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
+from nlmdissect.rules.nlm021_merged_clients import merged_clients
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
 from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
@@ -70,6 +71,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_grants,
     unanswered_request,
     duplicate_caller_name,
+    merged_clients,
     unreachable_lockd,
     unregistered_lockd,
     failover_without_notify,

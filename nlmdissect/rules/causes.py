@@ -21,6 +21,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM001",     ("NSM009",),                                     ("server", "client", "boot")),
     ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),
     ("NSM001",     ("HOST001",),                                    ("server", "client", "boot")),
+    ("NSM002",     ("NLM021",),                                    ("server", "client")),
     ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
     ("NLM006",     ("NSM009",),                                     ("server", "client")),
     ("NLM002",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
