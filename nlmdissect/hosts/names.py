@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from nlmdissect.capture.endpoints import Endpoints
-from nlmdissect.protocols import NLM, NSM
+from nlmdissect.protocols import MOUNT, NLM, NSM
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import Op, Request
 
@@ -92,7 +92,9 @@ def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Reque
         ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
     ):
         _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])], announced=True)
-    for row in ((calls.program == NLM) & (calls.machinename != NONE)).nonzero()[0].tolist():
+    # a client whose own statd refuses to monitor sends no NLM call at all, but it does mount
+    signed = ((calls.program == NLM) | (calls.program == MOUNT)) & (calls.machinename != NONE)
+    for row in signed.nonzero()[0].tolist():
         _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])
     return found
 

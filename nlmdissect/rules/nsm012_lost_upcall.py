@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Outcome
+from nlmdissect.history.fates import File, Outcome, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.recovery import Recovery
+from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.loopback import Upcall
 from nlmdissect.hosts.signs import SECOND
+from nlmdissect.machines.ranges import Piece
+from nlmdissect.rpc.requests import GRANTED, Op
 from nlmdissect.rules import words
 
 WITHIN = 60 * SECOND  # of the notice: statd tries for 25 s
@@ -23,8 +25,9 @@ def lost_upcall(history: History) -> Iterator[Verdict]:
     127.0.0.1 is lost, the client never reclaims, or the server never frees.
 
     How it is seen: a loopback capture of the receiver, an answered SM_NOTIFY on the network, and on the loopback
-    calls of lockd's private procedure with that state that are never answered (Linux: four of them, 5 to 6 s apart),
-    or none at all.
+    calls of lockd's private procedure with that state that are never answered (Linux: four of them, 5 to 6 s apart)
+    or answered with an RPC error; or none at all, although the notice came from the address that the locks were taken
+    from and brought a new state: suspected, for statd may not have known the host.
 
     What it cannot see: the host without its loopback capture: then it looks like NLM002.
 
@@ -40,7 +43,7 @@ def lost_upcall(history: History) -> Iterator[Verdict]:
             yield NotAssessed(f"the loopback capture of {words.host(history, row.peer)} does not cover the notice")
             continue
         lost = row.having(Outcome.MISSING, Outcome.STOLEN) if row.role == "client" else ()
-        if is_lost(history, row) and (lost or row.left):
+        if is_lost(history, row) and (lost or stuck(history, row)):
             yield _finding(history, row)
 
 
@@ -63,20 +66,50 @@ def is_lost(history: History, row: Recovery) -> bool:
     if not row.answered or row.peer not in history.loopback.covers:
         return False
     start = row.answered[0].at.time
-    return history.loopback.covered(row.peer, start, start + WITHIN // 2) and not any(
-        call.answered for call in upcalls(history, row)
+    if not history.loopback.covered(row.peer, start, start + WITHIN // 2):
+        return False
+    calls = upcalls(history, row)
+    if not calls:  # statd tells nobody of a host that it does not know, or of a state that it had heard before
+        return row.notify is Notify.UNDERSTOOD and not _heard_before(history, row)
+    return not any(call.taken for call in calls)
+
+
+def _heard_before(history: History, row: Recovery) -> bool:
+    first = row.answered[0]
+    return any(
+        t.at < row.boot.not_after and t.state == first.state
+        for t in history.notices.tries[first.sender, first.receiver]
     )
+
+
+def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
+    """What a restarted client had left at a server that nobody else was given since."""
+    since = row.answered[0].at
+    return [
+        (file, owner, piece)
+        for file, owner, piece in row.left
+        if not any(
+            (r.server, r.fh) == file
+            and r.op in (Op.LOCK, Op.NM_LOCK)
+            and (r.client, r.svid) != (owner.client, owner.svid)
+            and r.start <= piece.end
+            and piece.start <= r.end
+            and (r.exclusive or piece.exclusive)
+            and any(a.status == GRANTED and a.at > since for a in r.answers)
+            for r in history.requests
+        )
+    ]
 
 
 def _finding(history: History, row: Recovery) -> Finding:
     boot, peer = row.boot, row.peer
     calls = upcalls(history, row)
     lost = row.having(Outcome.MISSING, Outcome.STOLEN)
-    held = words.grants(history, lost) + [words.granted(history, *item) for item in row.left]
+    held = words.grants(history, lost) + [words.granted(history, *item) for item in stuck(history, row)]
     told = [Evidence(t.answered, f"SM_NOTIFY mon_name={t.name} answered") for t in row.answered if t.answered]
-    tries = [Evidence(c.at, f"statd tells lockd: {c.name} state={c.state}, no answer") for c in calls]
+    tries = [Evidence(c.at, f"statd tells lockd: {c.name} state={c.state}, {c.error or 'no answer'}") for c in calls]
     what = f", which held {words.locks_text(history, lost)}" if lost else ""
-    how = f"{len(calls)} calls from statd to lockd were not answered" if calls else "statd did not call lockd at all"
+    how = f"{len(calls)} calls from statd to lockd were not heard" if calls else "statd did not call lockd at all"
     return Finding(
         f"{words.host(history, peer)}{what} took SM_NOTIFY from {words.host(history, boot.host)}, and {how}",
         words.evidence(tries[:1], told[:1], tries[1:], told[1:], held, words.restart(history, boot)),

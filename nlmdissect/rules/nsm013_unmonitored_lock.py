@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
 from nlmdissect.hosts.loopback import TOLERANCE
 from nlmdissect.hosts.signs import SECOND
+from nlmdissect.protocols import NLM, NSM
 from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import words
 
 AFTER = 2 * SECOND  # FreeBSD and illumos monitor only when the lock was granted
+SOON = AFTER + TOLERANCE
 
 
 @rule("NSM013", "unmonitored-lock", Severity.WARNING, source="monitor before lock")
@@ -22,11 +24,12 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
     Why it matters: only monitored peers are notified. A client that is not in the server's list is not told of a
     restart, and its locks are lost without a word.
 
-    How it is seen: a loopback capture of the server that shows its statd start, a lock granted to a client
-    afterwards, and no SM_MON for that client until then. NM_LOCK asks for no monitoring, and does not count.
+    How it is seen: a loopback capture of the server that shows its lockd and its statd start (they register with the
+    portmapper), a lock granted to a client afterwards, and no SM_MON for that client until then, or an SM_UNMON after
+    it. NM_LOCK asks for no monitoring, and does not count.
 
     What it cannot see: a server whose loopback was not captured from the start of its daemons; SM_MON over a local
-    socket (illumos).
+    socket (illumos); for whom an SM_MON is that names a host that the network does not show.
 
     What to do: look for errors of lockd and statd in the server's log at that moment; Ganesha and others have
     switches for it.
@@ -34,22 +37,23 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
     unmonitored: dict[tuple[int, int], list[Row]] = {}
     nm_locks = {r.client for r in history.requests if r.op is Op.NM_LOCK}
     for row in history.walked.table.rows:
-        server, client = row.file.server, row.owner.client
+        server, client, granted = row.file.server, row.owner.client, row.granted.time
         if server not in history.loopback.covers:
             continue
-        start = _watched_since(history, server, row.granted)
-        if start is None or not history.loopback.covered(server, start.time, row.granted.time + AFTER):
+        start = _watched_since(history, server, granted)
+        if start is None or not history.loopback.covered(server, start, granted + AFTER):
             yield NotAssessed(
-                f"the loopback of {words.host(history, server)} was not captured from the start of its statd"
+                f"the loopback of {words.host(history, server)} was not captured from the start of its daemons"
             )
             continue
+        mons = [m for m in history.loopback.mons if m.host == server and start <= m.at.time <= granted + SOON]
+        if any(m.peer is None and m.watch for m in mons):
+            yield NotAssessed(f"{words.host(history, server)} monitors names that no address is known for")
+            continue
         yield Judged()
-        asked = any(
-            mon.host == server and mon.peer == client and mon.watch
-            and start.time <= mon.at.time <= row.granted.time + AFTER + TOLERANCE
-            for mon in history.loopback.mons
-        )  # fmt: skip
-        if not asked and client not in nm_locks:
+        last = next((m for m in reversed(mons) if m.peer == client), None)
+        told = last is not None and (last.watch or last.at.time > granted - TOLERANCE)
+        if not told and client not in nm_locks:
             unmonitored.setdefault((server, client), []).append(row)
     for (server, client), rows in unmonitored.items():
         yield Finding(
@@ -62,7 +66,10 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
         )
 
 
-def _watched_since(history: History, server: int, granted: At) -> At | None:
-    """When the statd that was running at a grant registered itself, as the loopback shows."""
-    before = [at for at in history.loopback.started.get(server, ()) if at.time <= granted.time]
-    return before[-1] if before else None
+def _watched_since(history: History, server: int, granted: int) -> int | None:
+    """Since when (ns) the loopback of a server would have shown every SM_MON: from the first start of its lockd and
+    its statd on. A lockd that registers again later may only have opened another transport.
+    """
+    starts = [history.loopback.registered.get((server, program)) for program in (NLM, NSM)]
+    first = [of[0].time for of in starts if of]
+    return min(first) if len(first) == len(starts) and max(first) <= granted else None
