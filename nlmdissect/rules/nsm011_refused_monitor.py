@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.hosts.loopback import TOLERANCE, Mon
+from nlmdissect.hosts.loopback import Mon
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
 from nlmdissect.rules import words
@@ -14,6 +15,14 @@ from nlmdissect.rules import words
 NOLOCKS = "DENIED_NOLOCKS"
 RUN = 2  # refusals that make a run
 NEAR = 300 * SECOND  # others are served within this of it
+ROOM = 10 * SECOND  # for an answer
+
+
+class Case(NamedTuple):
+    """A request, and the answer that refused it."""
+
+    request: Request
+    answer: Answer
 
 
 @rule("NSM011", "refused-monitor", Severity.ERROR, source="C-37")
@@ -26,7 +35,7 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
 
     How it is seen: on a loopback, SM_MON answered STAT_FAIL or not at all. On the network, DENIED_NOLOCKS again and
     again for one client while others are served at the same time: suspected, for the status has other causes. A
-    warning if the same client is granted a lock later.
+    warning if the same client is granted a lock, or is monitored, later.
 
     What it cannot see: a client whose own statd refuses: it sends no LOCK. DENIED_NOLOCKS also means out of memory,
     or that nfsd is not running; then nobody is served.
@@ -35,30 +44,69 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     client's name or address without delay? Is /var/lib/nfs/sm writable? On other servers look at the status monitor's
     own log.
     """
-    refused: dict[tuple[int, int], list[tuple[Request, Answer]]] = {}
-    for r in history.requests:
-        for answer in r.answers:
-            if r.op is Op.LOCK and not r.reclaim and answer.status == NOLOCKS:
-                refused.setdefault((r.server, r.client), []).append((r, answer))
-    failed: dict[tuple[int, int | None], list[Mon]] = {}
+    refused = _refused(history)
+    failed: dict[tuple[int, int | None, str], list[Mon]] = {}
     for mon in history.loopback.mons:
         if mon.watch and (mon.refused or mon.answered is None):
-            failed.setdefault((mon.host, mon.peer), []).append(mon)
+            key = (mon.host, mon.peer, mon.name if mon.peer is None else "")
+            failed.setdefault(key, []).append(mon)
     yield Judged(len(history.loopback.mons) + len(refused))
-    for (server, client), cases in refused.items():
-        if len(cases) < RUN and (server, client) not in failed:
-            yield NotAssessed(f"one DENIED_NOLOCKS to {words.host(history, client)} may have any cause")
-        elif (server, client) in failed or _others_are_served(history, server, client, cases):
-            yield _network(history, server, client, cases, failed.get((server, client), []))
-    for (host, peer), mons in failed.items():
+    for (server, client), runs in refused.items():
+        mons = failed.get((server, client, ""), [])
+        long = [
+            case
+            for run in runs
+            if len(run) >= RUN and _others_are_served(history, refused, client, run)
+            for case in run
+        ]
+        if mons:
+            yield _network(history, server, client, [case for run in runs for case in run], mons)
+        elif long:
+            yield _network(history, server, client, long, [])
+        else:
+            name = words.host(history, client)
+            yield NotAssessed(
+                f"DENIED_NOLOCKS to {name}: nothing shows that others were served meanwhile, or that it lasted"
+            )
+    for (host, peer, _), mons in failed.items():
         if peer is None or (host, peer) not in refused:
             yield _local(history, host, peer, mons)
 
 
-def _others_are_served(history: History, server: int, client: int, cases: list[tuple[Request, Answer]]) -> bool:
-    first, last = cases[0][1].at.time - NEAR, cases[-1][1].at.time + NEAR
+def _refused(history: History) -> dict[tuple[int, int], list[list[Case]]]:
+    """DENIED_NOLOCKS by server and client, in runs that no granted lock of this client interrupts."""
+    answers = sorted(
+        ((r, a) for r in history.requests if r.op is Op.LOCK and not r.reclaim for a in r.answers),
+        key=lambda case: case[1].at,
+    )
+    found: dict[tuple[int, int], list[list[Case]]] = {}
+    broken: set[tuple[int, int]] = set()
+    for r, a in answers:
+        pair = (r.server, r.client)
+        if a.status == GRANTED:
+            broken.add(pair)
+        elif a.status == NOLOCKS:
+            if pair not in found or pair in broken:
+                found.setdefault(pair, []).append([])
+                broken.discard(pair)
+            if not any(r is case.request for case in found[pair][-1]):
+                found[pair][-1].append(Case(r, a))
+    return found
+
+
+def _others_are_served(
+    history: History, refused: dict[tuple[int, int], list[list[Case]]], client: int, run: list[Case]
+) -> bool:
+    """Whether a client that is not refused itself was granted a lock about the time of a run."""
+    server = run[0].request.server
+    first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
+    others = {
+        c for (s, c), runs in refused.items()
+        if s == server and any(first < case.answer.at.time < last for of in runs for case in of)
+    }  # fmt: skip
     return any(
         r.server == server
+        and r.client not in others
         and r.client != client
         and r.op is Op.LOCK
         and a.status == GRANTED
@@ -68,21 +116,15 @@ def _others_are_served(history: History, server: int, client: int, cases: list[t
     )
 
 
-def _network(
-    history: History, server: int, client: int, cases: list[tuple[Request, Answer]], mons: list[Mon]
-) -> Finding:
-    last = cases[-1][1].at
-    healed = [
-        a for r in history.requests if (r.server, r.client) == (server, client) and r.op is Op.LOCK
-        for a in r.answers if a.status == GRANTED and a.at > last
-    ]  # fmt: skip
+def _network(history: History, server: int, client: int, cases: list[Case], mons: list[Mon]) -> Finding:
+    healed = _served(history, server, client, cases[-1].answer.at)
     return Finding(
-        f"{words.host(history, server)} refuses {words.host(history, client)} every lock with DENIED_NOLOCKS: "
+        f"{words.host(history, server)} refuses {words.host(history, client)} locks with DENIED_NOLOCKS: "
         "it cannot monitor it",
         words.evidence(
-            [Evidence(a.at, "answered DENIED_NOLOCKS") for _, a in cases],
+            [Evidence(case.answer.at, "answered DENIED_NOLOCKS") for case in cases],
             [Evidence(mon.at, f"SM_MON {mon.name}: {_what(mon)}") for mon in mons],
-            [Evidence(a.at, "served again") for a in healed[:1]],
+            Evidence(healed, "served again") if healed else None,
         ),
         consequence="Its applications get ENOLCK." + (" It was served again later." if healed else ""),
         remedy="See that rpc.statd runs on the server, and that it resolves this client.",
@@ -94,30 +136,54 @@ def _network(
 
 
 def _local(history: History, host: int, peer: int | None, mons: list[Mon]) -> Finding:
-    healed = any(
-        mon.watch
-        and mon.peer == peer
-        and mon.host == host
-        and mon.answered
-        and not mon.refused
-        and mon.at > mons[-1].at
-        for mon in history.loopback.mons
-    )
-    ends = history.loopback.covers[host]
-    room = any(mons[-1].at.time + 10 * SECOND < end + TOLERANCE for _, end in ends)
-    name = mons[0].name if peer is None else words.host(history, peer)
-    server = "server" in history.names.roles.get(host, ())
+    last = mons[-1]
+    monitored = next(
+        (
+            mon.answered
+            for mon in history.loopback.mons
+            if mon.watch and (mon.host, mon.peer, mon.name) == (host, peer, last.name)
+            and mon.answered and not mon.refused and mon.at > last.at
+        ),
+        None,
+    )  # fmt: skip
+    is_server = "server" in history.names.roles.get(host, ())
+    server, client = (host, peer) if is_server else (peer, host)
+    # a lock soon after it says that the answer is only missing from the capture, or does not matter to this server
+    served = _served(history, server, client, last.at) if server is not None and client is not None else None
+    healed = monitored or served
+    room = history.loopback.covered(host, last.at.time, last.at.time + ROOM)
+    name = last.name if peer is None else words.host(history, peer)
+    where = words.host(history, host) if host in history.loopback.covers else last.my_name or words.host(history, host)
+    sure = last.refused or (room and served is None)
     return Finding(
-        f"statd on {words.host(history, host)} does not monitor {name}: SM_MON {_what(mons[-1])}",
-        words.evidence(Evidence(mon.at, f"SM_MON {mon.name}: {_what(mon)}") for mon in mons),
+        f"statd on {where} does not monitor {name}: SM_MON {_what(last)}",
+        words.evidence(
+            [Evidence(mon.at, f"SM_MON {mon.name}: {_what(mon)}") for mon in mons],
+            Evidence(monitored, "monitored") if monitored else None,
+            Evidence(served, "granted a lock all the same") if served else None,
+        ),
         consequence="Locks between the two are refused, or not asked for."
-        + (" It was monitored later." if healed else ""),
+        + (" It was monitored later." if monitored else ""),
         remedy="See that rpc.statd runs there, that it resolves this peer, and that /var/lib/nfs/sm is writable.",
         severity=Severity.WARNING if healed else None,
-        confidence=Confidence.CONFIRMED if room or mons[-1].refused else Confidence.SUSPECTED,
-        server=host if server else peer,
-        client=peer if server else host,
+        confidence=Confidence.CONFIRMED if sure else Confidence.SUSPECTED,
+        server=server,
+        client=client,
     )
+
+
+def _served(history: History, server: int, client: int, after: At) -> At | None:
+    """When a client was first granted a lock after a moment."""
+    return min(
+        (
+            a.at
+            for r in history.requests
+            if (r.server, r.client) == (server, client) and r.op is Op.LOCK
+            for a in r.answers
+            if a.status == GRANTED and a.at > after
+        ),
+        default=None,
+    )  # fmt: skip
 
 
 def _what(mon: Mon) -> str:
