@@ -34,7 +34,7 @@ def datagram(
     f = flow(t, src, dst, be16(buf, l4), be16(buf, l4 + 2), lane)
     if f < 0:
         return put(out, k, DEFECT, i, TOO_MANY_CONNECTIONS, 0, 0, 0, 0, 0, 0, 0)
-    account(t, f, length, now, frame)
+    account(t, f, length, now, frame, 0)
     if what == OTHER:
         return count_other(t, i, f, be32(buf, at + 12), be32(buf, at + 16), out, k)
     if wants(t, f, buf, at, what):
@@ -43,15 +43,16 @@ def datagram(
     return k
 
 
-def account(t: Tables, f: int, size: int, now: int, frame: int) -> None:
-    """Count a packet of a flow."""
+def account(t: Tables, f: int, size: int, now: int, frame: int, reset: int) -> None:
+    """Count a packet of a flow. A RST is no sign of life: a host sends it that knows nothing of the connection."""
     if t.flow_packets[f] == 0:
         t.flow_first[f] = now
         t.flow_first_frame[f] = frame
     t.flow_packets[f] += 1
     t.flow_bytes[f] += size
-    t.flow_last[f] = now
-    t.flow_last_frame[f] = frame
+    if t.flow_packets[f] == 1 or not reset:
+        t.flow_last[f] = now
+        t.flow_last_frame[f] = frame
 
 
 def segment(
@@ -84,7 +85,7 @@ def segment(
             t.flow_isn[f] = seq
             t.flow_reset[f] = 0
         k = put(out, k, SIGNAL, i, f, seq, ack, flags, ident, fresh, 0, 0)
-    account(t, f, size, now, frame)
+    account(t, f, size, now, frame, flags & RST)
     if slow:
         return put(out, k, SEGMENT, i, f, seq, ack, flags, pay, got, size, fresh)
     if flags & RST:

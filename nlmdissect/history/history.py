@@ -103,7 +103,7 @@ def build(
     if dropped:
         defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
     asked = requests(calls, texts)
-    who = names(traffic.endpoints, calls, texts, asked)
+    who = names(traffic.endpoints, calls, texts, asked, signals)
     kinds = implementations(asked, texts)
     seen = signs(calls, texts, asked, signals, traffic.streams, who)
     life = lives(traffic.streams, calls)
@@ -113,13 +113,14 @@ def build(
     sight = visibility(extent, signals, traffic.streams, calls, who)
     sight.survey({(r.server, r.client): None for r in asked})
     told = notices(calls, texts)
-    walked = walk(calls, asked, restarts, who)
+    spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
+    heard = loopback(calls, texts, who, spans)
+    walked = walk(calls, asked, restarts, who, heard)
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked:
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
-    spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
     wrong = spurious(told, stray, restarts, who, life)
     return History(
         sources=sources,
@@ -145,7 +146,7 @@ def build(
         walked=walked,
         recoveries=rows,
         spurious=wrong,
-        loopback=loopback(calls, texts, who, spans),
+        loopback=heard,
     )
 
 

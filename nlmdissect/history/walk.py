@@ -6,8 +6,10 @@ before the first sign of the new life; what the machines hear of it is an event 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,9 @@ from nlmdissect.history.fates import Claim, File, Owner
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait as Wait
 from nlmdissect.history.waits import Waiting
+from nlmdissect.history.watching import Edge, Watching
 from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines import events, hold, monitor, request
@@ -29,6 +33,7 @@ from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
+LISTENING = UNDECIDED | {request.R.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +50,6 @@ class Reclaim:
 
 
 @dataclass(slots=True)
-class Edge:
-    """``watcher`` monitors ``watched``."""
-
-    watcher: int
-    watched: int
-    state: monitor.M = monitor.M.UNSEEN
-    since: At | None = None
-
-
-@dataclass(slots=True)
 class Walked:
     """Everything that the walk leaves behind."""
 
@@ -62,6 +57,7 @@ class Walked:
     waits: list[Wait] = field(default_factory=list)
     reclaims: list[Reclaim] = field(default_factory=list)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
+    undecided: list[tuple[Request, request.R]] = field(default_factory=list)  # at the end of the walk
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(
         default_factory=dict
     )  # boot -> locks of the restarted client
@@ -70,30 +66,33 @@ class Walked:
 
 class _Event(NamedTuple):
     order: float
+    time: int
     run: Callable[[], None]
 
 
-def walk(calls: Calls, requests: list[Request], boots: list[Boot], names: Names, until: int | None = None) -> Walked:
-    """Run every event up to ``until`` (ns; None: to the end) through the machines."""
+def walk(
+    calls: Calls, requests: list[Request], boots: list[Boot], names: Names, heard: Loopback, until: int | None = None
+) -> Walked:
+    """Run every event up to ``until`` (ns; None: to the end) through the machines.
+
+    With ``until``, what nothing has decided by then stays undecided: orphans have no fate yet.
+    """
     walker = _Walker(requests, boots, names)
     agenda: list[_Event] = []
     for number, r in enumerate(requests):
         agenda += walker.agenda_of(number, r)
     times = np.sort(np.concatenate([calls.time[calls.frame > 0], calls.reply_time[calls.reply_frame > 0]]))
     for boot in boots:
-        place = float(np.searchsorted(times, boot.not_after.time)) - 0.5
-        agenda.append(_Event(place, lambda boot=boot: walker.restarted(boot)))  # type: ignore[misc]
+        place, time = float(np.searchsorted(times, boot.not_after.time)) - 0.5, boot.not_after.time
+        agenda.append(_Event(place, time, partial(walker.restarted, boot)))
+    for at, run in walker.watching.of(heard):
+        agenda.append(_Event(float(np.searchsorted(times, at.time)) + 0.1, at.time, run))
     agenda += walker.notices(calls)
     agenda.sort(key=lambda event: event.order)
-    stop = float("inf") if until is None else float(np.searchsorted(times, until, side="right")) - 0.25
     for event in agenda:
-        if event.order > stop:
-            break
-        event.run()
-    walker.done.table.finish()
-    walker.done.steps += walker.done.table.steps
-    walker.done.steps.sort(key=lambda step: step.at)
-    return walker.done
+        if until is None or event.time <= until:
+            event.run()
+    return walker.finish(until)
 
 
 class _Walker:
@@ -101,9 +100,11 @@ class _Walker:
         self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
         self.waits = Waiting()
-        self.done = Walked(self.table, self.waits.all)
+        self.watching = Watching()
+        self.done = Walked(self.table, self.waits.all, edges=self.watching.edges)
         self.states: dict[int, request.R] = {}
-        self.open: dict[int, Request] = {}  # requests that were asked and not decided
+        # requests that were asked and not decided, or given up and perhaps under way
+        self.open: dict[File, dict[int, Request]] = defaultdict(dict)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -111,10 +112,11 @@ class _Walker:
             return []
         if r.op in (Op.LOCK, Op.NM_LOCK):
             self.states[number] = request.R.UNSEEN
-        agenda = []
-        for index, send in enumerate(r.sends):
-            agenda.append(_Event(send.order, lambda at=send.at, first=index == 0: self.sent(number, r, at, first)))  # type: ignore[misc]
-        agenda += [_Event(a.order, lambda answer=a: self.answered(number, r, answer)) for a in r.answers]  # type: ignore[misc]
+        agenda = [
+            _Event(send.order, send.at.time, partial(self.sent, number, r, send.at, index == 0))
+            for index, send in enumerate(r.sends)
+        ]
+        agenda += [_Event(a.order, a.at.time, partial(self.answered, number, r, a)) for a in r.answers]
         if r.reclaim and not r.answers:
             self.done.reclaims.append(self._reclaim(r, None, ()))
         return agenda
@@ -125,7 +127,7 @@ class _Walker:
         match events.of_call(r):
             case hold.E.UNLOCK:
                 self.table.unlock(_claim(r), hold.E.UNLOCK, at, self._too_late(r.server, at))
-                self._end_wait(r, at, "cancelled")
+                self._given_up(r, at)
             case hold.E.RECLAIM:
                 self.table.ask_reclaim(_claim(r), at)
             case hold.E.CALLBACK if first:
@@ -135,7 +137,7 @@ class _Walker:
             case _:
                 pass
         if r.op is Op.CANCEL:
-            self._end_wait(r, at, "cancelled")
+            self._given_up(r, at)
 
     def answered(self, number: int, r: Request, answer: Answer) -> None:
         """An answer arrived."""
@@ -144,6 +146,8 @@ class _Walker:
         at, asked = answer.at, _asked(r, answer)
         boot = life_at(self.boots, r.server, at.time)
         self._request_step(number, events.of_request(answer.status), at)
+        if events.of_request(answer.status) is request.E.GRANTED and number in self.states:
+            self._served(number, r, at)
         match events.of_answer(r, answer.status):
             case hold.E.RECLAIM_REFUSED:
                 before = self.table.refuse_reclaim(_claim(r), answer.status, at, asked, boot)
@@ -151,16 +155,15 @@ class _Walker:
             case (hold.E.GRANTED | hold.E.CALLBACK_REFUSED) as event if r.op is Op.GRANTED:
                 self.table.answer_callback(self._handed(r)[1], event, at)
                 if event is hold.E.GRANTED:
-                    self._end_wait(r, at, "called back")
+                    self.waits.end(r, at, "called back")
             case (hold.E.GRANTED | hold.E.RECLAIM_GRANTED) as event:
                 if event is hold.E.RECLAIM_GRANTED:
                     self.done.reclaims.append(self._reclaim(r, answer, ()))
                 self.table.grant(_claim(r), event, at, asked, boot, monitored=r.op is not Op.NM_LOCK)
-                self._end_wait(r, at, "granted")
+                self.waits.end(r, at, "granted")
                 self.waits.granted(self.table, File(r.server, r.fh))
                 if r.op is not Op.NM_LOCK:
-                    self._monitor(r.server, r.client, monitor.E.LOCKED, at)
-                    self._monitor(r.client, r.server, monitor.E.LOCKED, at)
+                    self.watching.locked(r.server, r.client, at)
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
                 self.table.unlock(_claim(r), event, at, self._too_late(r.server, at))
                 if event is hold.E.UNLOCK_GRANTED:
@@ -174,11 +177,9 @@ class _Walker:
         if not boot.lived_on:
             self.done.left_behind[boot.number] = self.table.held_by(boot.host)
             self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after)
-        for watcher, watched in self.done.edges:
-            if watcher == boot.host:
-                self._monitor(watcher, watched, monitor.E.RESTARTED, boot.not_after)
+        self.watching.restarted(boot.host, boot.not_after)
         self.waits.restarted(boot.host, boot.not_after)
-        for number, r in list(self.open.items()):
+        for number, r in [item for of in self.open.values() for item in of.items()]:
             if r.server == boot.host:
                 self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
             if r.client == boot.host and not boot.lived_on:
@@ -190,8 +191,7 @@ class _Walker:
         notify = (calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.frame != 0) & (calls.reply_frame != 0)
         for row in (notify & (calls.state != NONE)).nonzero()[0].tolist():
             at, sender, receiver = calls.at(row), int(calls.src[row]), int(calls.dst[row])
-            run = lambda s=sender, r=receiver, at=at: self._noticed(s, r, at)  # noqa: E731
-            agenda.append(_Event(float(calls.order[row]), run))
+            agenda.append(_Event(float(calls.order[row]), at.time, partial(self._noticed, sender, receiver, at)))
         return agenda
 
     def _noticed(self, sender: int, receiver: int, at: At) -> None:
@@ -200,7 +200,7 @@ class _Walker:
                 self.table.noticed(receiver, client, at)
             elif self.names.notifies_for(sender, client):  # servers that go by names free these as well
                 self.table.client_event(receiver, client, hold.E.NOTIFIED_ALIVE, at)
-        self._monitor(receiver, sender, monitor.E.NOTIFY, at)
+        self.watching.event(receiver, sender, monitor.E.NOTIFY, at)
 
     def _called_back(self, r: Request, at: At) -> None:
         wait, claim = self._handed(r)
@@ -209,7 +209,9 @@ class _Walker:
         self.waits.granted(self.table, claim.file)
         if wait is not None:
             wait.called = wait.called or at
-            self._request_step(wait.number, request.E.CALLBACK, at)
+        for number, asked in self._asked_for(r):
+            if (asked.start, asked.end) == (r.start, r.end):  # perhaps before its answer BLOCKED
+                self._request_step(number, request.E.CALLBACK, at)
 
     def _handed(self, r: Request) -> tuple[Wait | None, Claim]:
         """What a callback hands to whom: by file, svid and range, never by cookie or caller_name."""
@@ -220,14 +222,42 @@ class _Walker:
         if r.op is not Op.LOCK:
             return
         if answer.status == BLOCKED:
+            if self.states[number] is request.R.GRANTED and self.waits.find(r) is None:
+                return  # the callback overtook this answer
             self.waits.blocked(number, r, answer, self.table)
         else:
-            self._end_wait(r, answer.at, "refused")
+            self.waits.end(r, answer.at, "refused")
 
-    def _end_wait(self, r: Request, at: At, how: str) -> None:
-        for wait in self.waits.end(r, at, how):
-            if how == "cancelled":
-                self._request_step(wait.number, request.E.CANCEL, at)
+    def _given_up(self, r: Request, at: At) -> None:
+        """By CANCEL, or by UNLOCK: the owner wants nothing of this range any more."""
+        self.waits.end(r, at, "cancelled")
+        for number, _ in self._asked_for(r):
+            self._request_step(number, request.E.CANCEL, at)
+
+    def _served(self, number: int, r: Request, at: At) -> None:
+        """A request was granted: the same one under another cookie waits no more (clients but Linux poll like that)."""
+        for other, _ in self._asked_for(r):
+            if other != number and self.states[other] is not request.R.ASKED:
+                self._request_step(other, request.E.GRANTED, at)
+
+    def _asked_for(self, r: Request) -> list[tuple[int, Request]]:
+        """Requests of the owner of ``r`` inside its range that are not decided, or were given up."""
+        return [
+            (number, asked)
+            for number, asked in self.open.get(File(r.server, r.fh), {}).items()
+            if (asked.client, asked.svid) == (r.client, r.svid) and r.start <= asked.start and asked.end <= r.end
+        ]
+
+    def finish(self, until: int | None) -> Walked:
+        """What the walk leaves behind."""
+        done = self.done
+        if until is None:
+            self.table.finish()
+        still = [(number, r) for of in self.open.values() for number, r in of.items()]
+        done.undecided = [(r, self.states[n]) for n, r in sorted(still) if self.states[n] in UNDECIDED]
+        done.steps += self.table.steps + self.watching.steps
+        done.steps.sort(key=lambda step: step.at)
+        return done
 
     def _reclaim(self, r: Request, answer: Answer | None, pieces: tuple[Piece, ...]) -> Reclaim:
         at = answer.at if answer else r.at
@@ -242,18 +272,11 @@ class _Walker:
         if event is not None and number in self.states:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.steps.append(step)
-            if self.states[number] in UNDECIDED:
-                self.open.setdefault(number, self.requests[number])
-            else:
-                self.open.pop(number, None)
-
-    def _monitor(self, watcher: int, watched: int, event: monitor.E, at: At) -> None:
-        edge = self.done.edges.setdefault((watcher, watched), Edge(watcher, watched))
-        before = edge.state
-        edge.state, step = monitor.MONITOR.step(at, len(self.done.edges) - 1, before, event)
-        if edge.state is not before:
-            edge.since = at
-            self.done.steps.append(step)
+            r = self.requests[number]
+            if self.states[number] in LISTENING:
+                self.open[File(r.server, r.fh)][number] = r
+            elif File(r.server, r.fh) in self.open:
+                self.open[File(r.server, r.fh)].pop(number, None)
 
 
 def _claim(r: Request) -> Claim:

@@ -168,7 +168,7 @@ class _Reader:
             case What.RESET | What.CLOSED:
                 return boot is not None and sign.began <= boot.not_after.time
             case What.STATE:
-                same = boot is not None and self.life.state in (None, sign.value)
+                same = self.life.state == sign.value or (boot is not None and self.life.state is None)
                 if same and boot is not None and boot.state_after is None:
                     boot.state_after = self.life.state = sign.value
                 return same
@@ -189,11 +189,15 @@ class _Reader:
             life.boot.state_after = life.state = sign.value
             life.boot.evidence.append(Evidence(sign.at, sign.text))
             life.boot.told = sign.at
+            life.boot.kinds.add(sign.what)
             life.announced.append(sign)
             life.boot.strength += STRENGTH[What.NOTIFY]
             return
-        if self.lives.lived_on(self.host, sign.at.time, sign.at.time):
+        # an ordinary answer was of the old life: a connection from before it cannot be of a new one
+        before = life.ordinary.time if life.ordinary is not None else sign.at.time
+        if self.lives.lived_on(self.host, before, sign.at.time):
             self.stray.append(sign)
+            life.state = sign.value
             return
         self._hold(sign)
 

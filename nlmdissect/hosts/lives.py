@@ -16,6 +16,7 @@ from nlmdissect.findings import At
 from nlmdissect.protocols import NLM
 from nlmdissect.rpc.calls import NONE, Calls
 
+REBOOT = 2 * 10**9  # ns; no host is back earlier
 SMALL_HOLE = 16  # xids; a wider one is another way of counting
 
 
@@ -25,6 +26,7 @@ class Span(NamedTuple):
     first: int
     last: int
     text: str
+    tcp: bool
 
 
 class Step(NamedTuple):
@@ -42,24 +44,32 @@ class Lives:
     """Spans of one life, by host."""
 
     spans: dict[int, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    left: dict[int, int] = field(default_factory=dict)  # when the first connection that was never closed fell silent
 
     def lived_on(self, host: int, before: int, after: int) -> str:
-        """What shows that ``host`` did not restart between two moments (ns), as a sentence; empty if nothing does."""
-        return next((s.text for s in self.spans.get(host, ()) if s.first < before and s.last > after), "")
+        """What shows that ``host`` did not restart between two moments (ns), as a sentence; empty if nothing does.
+
+        A connection that began seconds after another one was left open and silent may be of a new life: it shows
+        nothing.
+        """
+        for s in self.spans.get(host, ()):
+            new = s.tcp and s.first > self.left.get(host, s.first) + REBOOT
+            if s.first < before and s.last > after and not new:
+                return s.text
+        return ""
 
 
 def lives(streams: list[Stream], calls: Calls) -> Lives:
-    """Collect the spans of all hosts.
-
-    A connection that the host itself reset does not count: RST is what a host sends that knows nothing of it.
-    """
+    """Collect the spans of all hosts."""
     found = Lives()
     for s in streams:
-        if s.tcp and not (s.ended == "rst" and s.ended_by == s.src):
+        if s.tcp:
             text = f"its TCP connection from port {s.sport} to port {s.dport} goes on"
-            found.spans[s.src].append(Span(s.first_time, s.last_time, text))
+            found.spans[s.src].append(Span(s.first_time, s.last_time, text, True))
+        if s.tcp and (not s.ended or (s.ended, s.ended_by) == ("rst", s.src)):
+            found.left[s.src] = min(s.last_time, found.left.get(s.src, s.last_time))
     for step in counted(calls):
-        found.spans[step.src].append(Span(step.before.time, step.at.time, "the xids of its calls count on"))
+        found.spans[step.src].append(Span(step.before.time, step.at.time, "the xids of its calls count on", False))
     return found
 
 

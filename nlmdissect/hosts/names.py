@@ -7,15 +7,16 @@ keys: clones share them, and short and full names mean one host. They answer one
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nlmdissect.capture.endpoints import Endpoints
+from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.protocols import MOUNT, NLM, NSM
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import Op, Request
 
 SM_NOTIFY = 6
-ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 
 
@@ -23,12 +24,13 @@ ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 class Names:
     """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance, and ``unannounced`` those of
     them that do not come from SM_NOTIFY; ``roles`` what it was
-    seen to do.
+    seen to do; ``cards`` are the link-layer addresses that it claimed by ARP, which no router does for others.
     """
 
     endpoints: Endpoints
     claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     unannounced: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def address(self, endpoint: int) -> str:
@@ -63,8 +65,7 @@ class Names:
         return [host for host, names in self.unannounced.items() if any(same_host(name, other) for other in names)]
 
     def _one_card(self, a: int, b: int) -> bool:
-        macs = self.endpoints.macs
-        return any(sum(mac in of for of in macs) <= ADDRESSES_OF_A_CARD for mac in macs[a].keys() & macs[b].keys())
+        return bool(self.cards[a] & self.cards[b])
 
 
 def same_host(a: str, b: str) -> bool:
@@ -73,13 +74,18 @@ def same_host(a: str, b: str) -> bool:
     return a == b or (a.partition(".")[0] == b.partition(".")[0] and ("." not in a or "." not in b))
 
 
-def names(endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Request]) -> Names:
+def names(
+    endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Request], signals: Iterable[Signal] = ()
+) -> Names:
     """Collect names from caller_name, AUTH_SYS machinename and the mon_name of SM_NOTIFY.
 
     A GRANTED callback carries the server's own name on Linux and the client's on FreeBSD, illumos, macOS and
     Ganesha, so it names nobody whose name the client has claimed.
     """
     found = Names(endpoints)
+    for signal in signals:
+        if signal.kind is Kind.ARP:
+            found.cards[signal.src].add(signal.b)
     for request in requests:
         found.roles[request.server].add("server")
         found.roles[request.client].add("client")

@@ -187,6 +187,8 @@ class _Requests:
 
     def _continues(self, earlier: Request, row: int) -> bool:
         c, last = self._calls, earlier.sends[-1]
+        if 0 < earlier.state != c.state[row] > 0:
+            return False  # the client's next life counts its cookies from the beginning again
         if int(c.xid[row]) == int(c.xid[last.row]):
             return bool(c.time[row] - last.at.time <= 2 * POLL_WITHIN)
         answered = [a for a in earlier.answers if a.order < c.order[row]]

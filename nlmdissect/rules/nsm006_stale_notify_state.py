@@ -53,7 +53,7 @@ def _finding(history: History, sender: int, boot: Boot, before: Try, after: Try)
     lost = [
         fate
         for row in history.recoveries
-        if row.boot is boot and row.role == "client"
+        if row.boot is boot and row.role == "client" and row.answered
         for fate in row.having(Outcome.MISSING, Outcome.STOLEN)
     ]
     stuck = [item for row in history.recoveries if row.boot is boot and row.role == "server" for item in row.left]
