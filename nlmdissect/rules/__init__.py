@@ -25,6 +25,8 @@ from nlmdissect.rules.nlm004_stolen_lock import stolen_lock
 from nlmdissect.rules.nlm005_orphaned_lock import orphaned_lock
 from nlmdissect.rules.nlm006_released_without_restart import released_without_restart
 from nlmdissect.rules.nlm007_unanswered_granted import unanswered_granted
+from nlmdissect.rules.nlm008_refused_granted import refused_granted
+from nlmdissect.rules.nlm009_missing_granted import missing_granted
 from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
@@ -67,6 +69,8 @@ RULES: tuple[Rule, ...] = (
     orphaned_lock,
     released_without_restart,
     unanswered_granted,
+    refused_granted,
+    missing_granted,
     abandoned_wait,
     conflicting_grants,
     unanswered_request,
