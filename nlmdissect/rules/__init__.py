@@ -32,6 +32,7 @@ from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nlm021_merged_clients import merged_clients
+from nlmdissect.rules.nlm022_wait_cycle import wait_cycle
 from nlmdissect.rules.nlm023_inconsistent_retransmission import inconsistent_retransmission
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
@@ -77,6 +78,7 @@ RULES: tuple[Rule, ...] = (
     unanswered_request,
     duplicate_caller_name,
     merged_clients,
+    wait_cycle,
     inconsistent_retransmission,
     unreachable_lockd,
     unregistered_lockd,
