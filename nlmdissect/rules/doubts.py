@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nlmdissect.history.fates import Grant
+from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
-from nlmdissect.rpc.requests import Op
+from nlmdissect.history.recovery import Recovery
+from nlmdissect.machines.ranges import Piece
+from nlmdissect.rpc.requests import GRANTED, Op
 
 CHANGES = frozenset({Op.LOCK, Op.NM_LOCK, Op.UNLOCK})
 
@@ -24,3 +26,21 @@ def unsettled(history: History, grants: list[Grant]) -> bool:
         for g in grants
         for r in history.requests
     )
+
+
+def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
+    """What a restarted client had left at a server, without what the server gave to others since: that it had freed."""
+    return [
+        (file, owner, piece)
+        for file, owner, piece in row.left
+        if not any(
+            (r.server, r.fh) == file
+            and r.op in (Op.LOCK, Op.NM_LOCK)
+            and (r.client, r.svid) != (owner.client, owner.svid)
+            and r.start <= piece.end
+            and piece.start <= r.end
+            and (r.exclusive or piece.exclusive)
+            and any(a.status == GRANTED and a.at > row.boot.not_after for a in r.answers)
+            for r in history.requests
+        )
+    ]

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
+from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.boots import Boot, life_at
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import stuck
+
+
+class Told(NamedTuple):
+    """The first notice of a life."""
+
+    boot: Boot
+    notice: Try
 
 
 @rule("NSM006", "stale-notify-state", Severity.ERROR, source="C-06a, C-06c")
@@ -21,9 +31,11 @@ def stale_notify_state(history: History) -> Iterator[Verdict]:
     number after a restart is answered, and ignored: nobody reclaims, nobody frees. A number that goes backwards is
     acted on, but says that the state directory was lost or shared.
 
-    How it is seen: SM_NOTIFYs of one host from two of its lives, the later with the same state or a lower one. Never
-    compared with the `state` of LOCKs, which may lag behind, and never with a notice that no restart explains. An
-    error if the state is the same and the receiver had locks that it did not reclaim; else a warning.
+    How it is seen: SM_NOTIFYs of one host under one name from two of its lives, the later with the same state or a
+    lower one. Never compared with the `state` of LOCKs, which may lag behind, and never with a notice that no restart
+    explains; a lower state from an address that moved to another node is that node's own count. An error for a
+    receiver that had heard the same state before, answered it again, and did not reclaim or free what it had; else a
+    warning.
 
     What it cannot see: a restart with nobody to notify, which rightly leaves the state as it is; and the first of two
     lives if it was before the capture.
@@ -31,50 +43,76 @@ def stale_notify_state(history: History) -> Iterator[Verdict]:
     What to do: keep /var/lib/nfs (state, sm, sm.bak) on a disk that survives the reboot; do not run `sm-notify -n`;
     after a restore of the machine remove the state file once.
     """
-    for sender in {sender for sender, _ in history.notices.tries}:
-        seen: dict[int, tuple[Boot, Try]] = {}
-        for notice in sorted((t for (s, _), of in history.notices.tries.items() if s == sender for t in of), key=_at):
-            boot = life_at(history.boots, sender, notice.at.time)
-            if boot is not None and notice.state > 0:
-                seen.setdefault(boot.number, (boot, notice))
-        yield Judged(max(len(seen) - 1, 0))
-        lives = sorted(seen.values(), key=lambda life: life[1].at)
-        for (_, before), (boot, after) in pairwise(lives):
-            if after.state <= before.state:
-                yield _finding(history, sender, boot, before, after)
+    refuted = {(sign.host, sign.at) for sign in history.stray}
+    lives: dict[tuple[int, str], dict[int, Told]] = {}
+    for (sender, _), tries in history.notices.tries.items():
+        for t in tries:
+            boot = life_at(history.boots, sender, t.at.time)
+            if boot is not None and t.state > 0 and (sender, t.at) not in refuted:
+                of = lives.setdefault((sender, t.name.casefold().partition(".")[0]), {})
+                first = of.get(boot.number)
+                of[boot.number] = first if first is not None and first.notice.at < t.at else Told(boot, t)
+    for (sender, _), of in lives.items():
+        yield Judged(len(of) - 1)
+        for before, after in pairwise(sorted(of.values(), key=lambda told: told.notice.at)):
+            same = after.notice.state == before.notice.state
+            if same or (after.notice.state < before.notice.state and not _moved(history, before, after)):
+                yield from _findings(history, sender, before, after, same)
 
 
-def _at(notice: Try) -> tuple[int, int, int]:
-    return notice.at
+def _moved(history: History, before: Told, after: Told) -> bool:
+    """Whether the address went to another node between two notices."""
+    between = range(before.boot.number + 1, after.boot.number + 1)
+    return any(n in history.moves and history.boots[n].host == after.boot.host for n in between)
 
 
-def _finding(history: History, sender: int, boot: Boot, before: Try, after: Try) -> Finding:
-    same = before.state == after.state
-    lost = [
-        fate
+def _findings(history: History, sender: int, before: Told, after: Told, same: bool) -> Iterator[Finding]:
+    """One for each receiver that was harmed by it, or one of level warning without a receiver."""
+    harmed = [
+        row
         for row in history.recoveries
-        if row.boot is boot and row.role == "client" and row.answered
-        for fate in row.having(Outcome.MISSING, Outcome.STOLEN)
+        if row.boot is after.boot
+        and same
+        and row.answered
+        and any(t.state == after.notice.state and t.at < after.boot.not_after for t in _told(history, sender, row.peer))
+        and (row.having(Outcome.MISSING, Outcome.STOLEN) or stuck(history, row))
     ]
-    stuck = [item for row in history.recoveries if row.boot is boot and row.role == "server" for item in row.left]
-    how = f"is {after.state} again" if same else f"went back from {before.state} to {after.state}"
+    for row in harmed:
+        yield _finding(history, sender, before, after, row)
+    if not harmed:
+        yield _finding(history, sender, before, after, None)
+
+
+def _told(history: History, sender: int, receiver: int) -> list[Try]:
+    return history.notices.tries.get((sender, receiver), [])
+
+
+def _finding(history: History, sender: int, before: Told, after: Told, row: Recovery | None) -> Finding:
+    boot, notice = after.boot, after.notice
+    same = before.notice.state == notice.state
+    how = f"is {notice.state} again" if same else f"went back from {before.notice.state} to {notice.state}"
+    is_server = row.role == "client" if row else "server" in history.names.roles.get(sender, ())
+    peer = row.peer if row else None
+    lost = row.having(Outcome.MISSING, Outcome.STOLEN) if row else ()
+    left = stuck(history, row) if row else []
+    what = "" if row is None else f", and {words.host(history, row.peer)} took no notice"
     return Finding(
-        f"{words.host(history, sender)} restarted, and the NSM state that it announced {how}",
+        f"{words.host(history, sender)} restarted, and the NSM state that it announced {how}{what}",
         words.evidence(
-            Evidence(after.at, f"SM_NOTIFY mon_name={after.name} state={after.state}"),
-            Evidence(before.at, f"SM_NOTIFY of its life before, state={before.state}"),
+            Evidence(notice.at, f"SM_NOTIFY mon_name={notice.name} state={notice.state}"),
+            Evidence(before.notice.at, f"SM_NOTIFY of its life before, state={before.notice.state}"),
             words.grants(history, lost),
-            [words.granted(history, *item) for item in stuck],
+            [words.granted(history, *item) for item in left],
             words.restart(history, boot),
         ),
         consequence="Linux receivers ignore a state that they know."
         if same
         else "Receivers act on it; the numbers are not to be trusted.",
         remedy="Keep /var/lib/nfs over reboots, and let sm-notify count the state up.",
-        severity=None if same and (lost or stuck) else Severity.WARNING,
+        severity=Severity.WARNING if row is None else None,
         confidence=Confidence.CONFIRMED if boot.proven else Confidence.SUSPECTED,
-        server=sender if "server" in history.names.roles.get(sender, ()) else None,
-        client=None if "server" in history.names.roles.get(sender, ()) else sender,
+        server=sender if is_server else peer,
+        client=peer if is_server else sender,
         boot=boot.number,
         locks=words.refs(history, lost),
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import File, Outcome, Owner
+from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.loopback import Upcall
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.machines.ranges import Piece
-from nlmdissect.rpc.requests import GRANTED, Op
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import stuck
 
 WITHIN = 60 * SECOND  # of the notice: statd tries for 25 s
 
@@ -80,25 +79,6 @@ def _heard_before(history: History, row: Recovery) -> bool:
         t.at < row.boot.not_after and t.state == first.state
         for t in history.notices.tries[first.sender, first.receiver]
     )
-
-
-def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
-    """What a restarted client had left at a server that nobody else was given since."""
-    since = row.answered[0].at
-    return [
-        (file, owner, piece)
-        for file, owner, piece in row.left
-        if not any(
-            (r.server, r.fh) == file
-            and r.op in (Op.LOCK, Op.NM_LOCK)
-            and (r.client, r.svid) != (owner.client, owner.svid)
-            and r.start <= piece.end
-            and piece.start <= r.end
-            and (r.exclusive or piece.exclusive)
-            and any(a.status == GRANTED and a.at > since for a in r.answers)
-            for r in history.requests
-        )
-    ]
 
 
 def _finding(history: History, row: Recovery) -> Finding:
