@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome
@@ -132,11 +131,6 @@ def test_somebody_else_says_it():
     assert "client=client1 other=clone: 3" in story.says[0]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a connection that the new life began before its sm-notify ran counts as one that lived on",
-)
 def test_the_new_life_connects_before_its_sm_notify_runs():
     """A mount at boot may come some seconds before the notice; the new state in its locks says that it restarted."""
     story = told(

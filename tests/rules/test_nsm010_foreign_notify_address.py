@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome
@@ -86,11 +85,6 @@ def test_a_strangers_notice_is_not_about_this_server():
     assert story.says == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="two hosts behind one router share its MAC and count as one card: a stranger's notice is blamed",
-)
 def test_a_stranger_behind_the_same_router():
     """A capture that is routed shows the router's MAC for every host beyond it."""
     story = told(
