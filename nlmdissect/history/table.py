@@ -46,6 +46,14 @@ class LockTable:
         """Who has pieces of a file; empty if nobody has."""
         return self.pieces.get(file, {})
 
+    def owner_of(self, claim: Claim) -> Owner:
+        """Who of this client and svid has exactly this range; the owner of the claim if nobody has."""
+        who = (claim.owner.client, claim.owner.svid)
+        for owner, pieces in self.owners(claim.file).items():
+            if (owner.client, owner.svid) == who and any((p.start, p.end) == (claim.start, claim.end) for p in pieces):
+                return owner
+        return claim.owner
+
     def of(self, server: int | None = None, client: int | None = None) -> Iterator[tuple[File, Owner, Piece]]:
         """All pieces, of one server or one client if given."""
         for file, owners in self.pieces.items():
@@ -83,7 +91,7 @@ class LockTable:
             new = self._open(claim, claim.start, claim.end, at, asked)
             new.monitored = monitored
             self._step(new, event, at)
-        self.pieces[claim.file][claim.owner] = put(outside, new)
+        self._put(claim, put(outside, new), [*outside, new], at)
 
     def refuse_reclaim(self, claim: Claim, status: str, at: At, call: At, boot: Boot | None) -> list[Piece]:
         """A reclaim was refused. Returns the pieces that it named, as they were before."""
@@ -128,9 +136,10 @@ class LockTable:
         """
         inside, outside = self._cut(claim)
         for piece in inside:
-            if piece.state is H.HANDED:
+            before = piece.state
+            if before is H.HANDED or (before is H.HELD and event is E.CALLBACK_REFUSED):
                 self._step(piece, event, at)
-                if event is E.CALLBACK_REFUSED:
+                if piece.state is H.RELEASED:
                     self._close(piece, at, "callback refused")
         self._set(claim, inside, outside)
 
@@ -190,9 +199,10 @@ class LockTable:
                 piece.reclaim = asked
                 self._fate(claim, piece, Outcome.RECLAIMED, at)
             piece.granted, piece.exclusive, piece.boot = at, claim.exclusive, None
+        all_of, merged = [*outside, *inside], outside
         for piece in inside:
-            outside = put(outside, piece)
-        self.pieces[claim.file][claim.owner] = outside
+            merged = put(merged, piece)
+        self._put(claim, merged, all_of, at)
 
     def _unknown(self, claim: Claim, inside: list[Piece], at: At, asked: At, boot: Boot | None) -> list[Piece]:
         """What a reclaim names beyond the known pieces: locks that were taken before the capture began."""
@@ -264,8 +274,25 @@ class LockTable:
         merged = sorted(chain(left, outside), key=lambda piece: piece.start)
         if merged:
             self.pieces[claim.file][claim.owner] = merged
+            self._go_on(merged)
         else:
             self.pieces[claim.file].pop(claim.owner, None)
+
+    def _put(self, claim: Claim, merged: list[Piece], parts: list[Piece], at: At) -> None:
+        """Keep what an owner has after a grant. Holds of ``parts`` that are in none of ``merged`` went into another."""
+        self.pieces[claim.file][claim.owner] = merged
+        self._go_on(merged)
+        left = {piece.hold for piece in merged}
+        for piece in parts:
+            if piece.hold not in left:
+                self._close(piece, at, "joined")
+
+    def _go_on(self, pieces: list[Piece]) -> None:
+        """A hold of which a part is left is not over."""
+        for piece in pieces:
+            row = self.rows[piece.hold]
+            if row.released is not None:
+                row.released, row.how = None, ""
 
 
 def _whole(file: File, owner: Owner, piece: Piece) -> Claim:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -19,13 +18,14 @@ from nlmdissect.history.fates import Claim, File, Owner
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait as Wait
 from nlmdissect.history.waits import Waiting
-from nlmdissect.history.watching import Edge, Watching
+from nlmdissect.history.walked import Reclaim as Reclaim
+from nlmdissect.history.walked import Walked as Walked
+from nlmdissect.history.watching import Watching
 from nlmdissect.hosts.boots import Boot, life_at
 from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines import events, hold, monitor, request
-from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
@@ -34,34 +34,6 @@ from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
 LISTENING = UNDECIDED | {request.R.CANCELLED}
-
-
-@dataclass(frozen=True, slots=True)
-class Reclaim:
-    """A reclaim and its last answer. ``boot`` is the server's restart that it came after, ``pieces`` what it named,
-    as it was.
-    """
-
-    request: Request
-    answer: Answer | None
-    boot: int | None
-    pieces: tuple[Piece, ...]
-    in_grace: bool | None  # at the answer: whether the server was in its grace period; None: cannot tell
-
-
-@dataclass(slots=True)
-class Walked:
-    """Everything that the walk leaves behind."""
-
-    table: LockTable
-    waits: list[Wait] = field(default_factory=list)
-    reclaims: list[Reclaim] = field(default_factory=list)
-    edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
-    undecided: list[tuple[Request, request.R]] = field(default_factory=list)  # at the end of the walk
-    left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(
-        default_factory=dict
-    )  # boot -> locks of the restarted client
-    steps: list[Step] = field(default_factory=list)
 
 
 class _Event(NamedTuple):
@@ -215,8 +187,9 @@ class _Walker:
 
     def _handed(self, r: Request) -> tuple[Wait | None, Claim]:
         """What a callback hands to whom: by file, svid and range, never by cookie or caller_name."""
-        wait = self.waits.find(r)
-        return wait, _claim(r) if wait is None else _claim(r)._replace(owner=_claim(wait.request).owner)
+        wait, claim = self.waits.find(r), _claim(r)
+        owner = self.table.owner_of(claim) if wait is None else _claim(wait.request).owner
+        return wait, claim._replace(owner=owner)
 
     def _waits(self, number: int, r: Request, answer: Answer) -> None:
         if r.op is not Op.LOCK:
@@ -273,10 +246,11 @@ class _Walker:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.steps.append(step)
             r = self.requests[number]
+            of = self.open[File(r.server, r.fh)]
             if self.states[number] in LISTENING:
-                self.open[File(r.server, r.fh)][number] = r
-            elif File(r.server, r.fh) in self.open:
-                self.open[File(r.server, r.fh)].pop(number, None)
+                of[number] = r
+            else:
+                of.pop(number, None)
 
 
 def _claim(r: Request) -> Claim:
