@@ -79,7 +79,7 @@ def body_of(
     elif verb == "SM_NOTIFY":
         values = {"mon_name": given.get("mon_name", name).encode(), "state": int(given["state"])}
     elif verb in ("GETPORT", "SET"):
-        wanted = {"statd": (NSM, 1), "lockd": (NLM, 4)}[words[0]]
+        wanted = {"statd": (NSM, 1), "lockd": (NLM, int(given.get("nlm", 4)))}[words[0]]
         port = int(given.get("registers", 0))
         values = {"prog": wanted[0], "vers": wanted[1], "prot": 6 if "proto-tcp" in words else 17, "port": port}
     elif program == MOUNT:
