@@ -35,6 +35,7 @@ from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nlm021_merged_clients import merged_clients
 from nlmdissect.rules.nlm022_wait_cycle import wait_cycle
 from nlmdissect.rules.nlm023_inconsistent_retransmission import inconsistent_retransmission
+from nlmdissect.rules.nlm024_discarded_reclaim import discarded_reclaim
 from nlmdissect.rules.nsm001_missing_server_notify import missing_server_notify
 from nlmdissect.rules.nsm002_missing_client_notify import missing_client_notify
 from nlmdissect.rules.nsm003_unanswered_notify import unanswered_notify
@@ -82,6 +83,7 @@ RULES: tuple[Rule, ...] = (
     merged_clients,
     wait_cycle,
     inconsistent_retransmission,
+    discarded_reclaim,
     unreachable_lockd,
     unregistered_lockd,
     failover_without_notify,

@@ -23,6 +23,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NSM001",     ("HOST001",),                                    ("server", "client", "boot")),
     ("NSM002",     ("NLM021",),                                    ("server", "client")),
     ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
+    ("NLM011",     ("NLM024", "NLM021"),                           ("server", "client", "other")),
     ("NLM006",     ("NSM009",),                                     ("server", "client")),
     ("NLM002",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
     ("NLM003",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
