@@ -31,6 +31,7 @@ from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nlm019_version_mismatch import version_mismatch
+from nlmdissect.rules.nlm015_lost_unlock import lost_unlock
 from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nlm021_merged_clients import merged_clients
 from nlmdissect.rules.nlm022_wait_cycle import wait_cycle
@@ -79,6 +80,7 @@ RULES: tuple[Rule, ...] = (
     conflicting_grants,
     unanswered_request,
     version_mismatch,
+    lost_unlock,
     duplicate_caller_name,
     merged_clients,
     wait_cycle,

@@ -30,6 +30,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM007",     ("PMAP001",),                                    ("server", "client")),
     ("NLM012",     ("PMAP001",),                                    ("server", "client")),
     ("NLM010",     ("NLM005", "NSM002", "NSM003"),                  ("server", "other>client")),
+    ("NLM015",     ("PMAP001", "PMAP002", "NLM012"),                ("server", "client")),
 )
 # fmt: on
 

@@ -72,8 +72,8 @@ def _finding(history: History, callbacks: list[Callback]) -> Finding:
     more = f" ({len(callbacks)} callbacks in all)" if len(callbacks) > 1 else ""
     why = ", which restarted since it asked" if restarted else ""
     return Finding(
-        f"{words.host(history, r.client)}{why} answered the {requested.procedure(r)} of {words.host(history, r.server)} "
-        f"for its {requested.range_text(history, r)} with {answer.status}{more}",
+        f"{words.host(history, r.client)}{why} answered the {requested.procedure(r)} of "
+        f"{words.host(history, r.server)} for its {requested.range_text(history, r)} with {answer.status}{more}",
         words.evidence(
             [Evidence(answer.at, f"answered {answer.status}"), *requested.sent(r)],
             [Evidence(callback.asked.at, "the LOCK that waits")] if callback.asked else None,
