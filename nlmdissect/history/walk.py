@@ -29,7 +29,7 @@ from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
-from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request
+from nlmdissect.rpc.requests import BLOCKED, GRANTED, UNREADABLE, Answer, Op, Request
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
@@ -115,6 +115,8 @@ class _Walker:
         """An answer arrived."""
         if answer.status == UNREADABLE:
             return
+        if r.op is Op.LOCK and _is_late_copy(r, answer):
+            return  # of a copy that was under way: it may come after the UNLOCK
         at, asked = answer.at, _asked(r, answer)
         boot = life_at(self.boots, r.server, at.time)
         self._request_step(number, events.of_request(answer.status), at)
@@ -261,6 +263,14 @@ def _asked(r: Request, answer: Answer) -> At:
     """The transmission that an answer answers: the last one before it."""
     before = [send.at for send in r.sends if send.order < answer.order]
     return before[-1] if before else r.at
+
+
+def _is_late_copy(r: Request, answer: Answer) -> bool:
+    """Whether a request was granted before, and not sent again since."""
+    granted = next((a for a in r.answers if a.status == GRANTED), None)
+    if granted is None or granted.order >= answer.order:
+        return False
+    return not any(granted.order < send.order < answer.order for send in r.sends)
 
 
 def _in_grace(boot: Boot | None, at: At) -> bool | None:

@@ -65,7 +65,8 @@ class Names:
         return [host for host, names in self.unannounced.items() if any(same_host(name, other) for other in names)]
 
     def _one_card(self, a: int, b: int) -> bool:
-        return bool(self.cards[a] & self.cards[b])
+        """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
+        return any(int.from_bytes(mac, "big") in self.cards[b] for mac in self.endpoints.macs[a])
 
 
 def same_host(a: str, b: str) -> bool:

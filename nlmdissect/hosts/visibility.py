@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nlmdissect.capture.messages import Kind, Signal, Stream
-from nlmdissect.hosts.lives import counted
+from nlmdissect.capture.messages import Signal, Stream
+from nlmdissect.hosts.losses import Loss, losses
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
@@ -59,7 +59,7 @@ class Visibility:
 
     extent: Extent
     directions: set[tuple[int, int]]
-    losses: dict[frozenset[int], list[tuple[int, int, int, str]]]  # pair -> (ns, capture, frame, what)
+    losses: dict[frozenset[int], list[Loss]]
     datagrams: set[frozenset[int]]  # pairs between which UDP was seen
     announcers: set[int]  # hosts from which NSM or its look-ups were seen
     cut: dict[frozenset[int], list[tuple[int, str]]]
@@ -102,7 +102,11 @@ class Visibility:
             case V.NO_LOSS:
                 if self.extent.dropped:
                     return False, f"the capturing host dropped {self.extent.dropped} packets"
-                lost = [what for t, _, _, what in self.losses.get(both, ()) if start - AROUND <= t <= end + AROUND]
+                lost = [
+                    loss.what
+                    for loss in self.losses.get(both, ())
+                    if start - AROUND <= loss.at.time and loss.since <= end + AROUND
+                ]
                 return (False, lost[0]) if lost else (True, "no sign of a lost frame between the two")
             case V.BOTH_WAYS:
                 for src, dst in (pair, pair[::-1]):
@@ -128,25 +132,6 @@ class Visibility:
 
 def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], calls: Calls, names: Names) -> Visibility:
     """Collect what the conditions are judged by."""
-    losses: dict[frozenset[int], list[tuple[int, int, int, str]]] = defaultdict(list)
-    for signal in signals:
-        if signal.kind in (Kind.GAP, Kind.UNSEEN_ACK):
-            what = (
-                "bytes of a TCP connection are missing"
-                if signal.kind is Kind.GAP
-                else "bytes were acknowledged that are not here"
-            )
-            losses[frozenset((signal.src, signal.dst))].append((*signal.at, f"frame {signal.at.frame}: {what}"))
-    for row in (calls.frame == 0).nonzero()[0].tolist():
-        at = calls.reply_at(row)
-        pair = frozenset((int(calls.src[row]), int(calls.dst[row])))
-        losses[pair].append((*at, f"frame {at.frame}: an answer whose call is not in the capture"))
-    for step in counted(
-        calls
-    ):  # a call that is lost together with its answer leaves no other trace; TCP shows its gaps
-        if step.missing:
-            what = f"frame {step.at.frame}: calls before it are missing, the xids have a hole"
-            losses[frozenset((step.src, step.dst))].append((*step.at, what))
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
     for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():
@@ -159,7 +144,7 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
     return Visibility(
         extent=extent,
         directions={(stream.src, stream.dst) for stream in streams},
-        losses=losses,
+        losses=losses(signals, streams, calls),
         datagrams={frozenset((s.src, s.dst)) for s in streams if not s.tcp},
         announcers=set(calls.src[announces & (calls.frame != 0)].tolist()),
         cut=cut,

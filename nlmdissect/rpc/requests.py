@@ -143,13 +143,13 @@ class _Requests:
         key = (op, asynchronous, r.version, r.server, r.client, r.cookie, r.fh, r.oh, r.svid, r.start, r.end,
                r.exclusive, r.block, r.reclaim)  # fmt: skip
         earlier = self._by_arguments.get(key)
-        if earlier is not None and self._continues(earlier, row):
+        if earlier is not None and r.readable and self._continues(earlier, row):
             request = earlier
         else:
             self._by_arguments[key] = request
             self.all.append(request)
         request.sends.append(Send(int(c.order[row]), c.at(row), row))
-        if asynchronous:
+        if asynchronous and request.cookie != NONE:
             self._by_cookie[request.server, request.client, op, request.cookie] = request
             self._asked[int(c.src[row]), op, request.cookie] = request
             if c.rpc_status[row] > 0:  # a Linux server that cannot serve a _MSG says SYSTEM_ERR and sends no _RES

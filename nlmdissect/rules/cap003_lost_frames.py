@@ -34,9 +34,11 @@ def lost_frames(history: History) -> Iterator[Verdict]:
     lost: list[Evidence] = []
     for pair, losses in history.visibility.losses.items():
         names = " and ".join(sorted(words.host(history, host) for host in pair))
-        for time, capture, frame, what in losses:
-            if any(abs(time - moment) <= AROUND for moment in moments):
-                lost.append(Evidence(At(time, capture, frame), f"{what} (between {names})"))
+        lost += [
+            Evidence(loss.at, f"{loss.what} (between {names})")
+            for loss in losses
+            if any(abs(loss.at.time - moment) <= AROUND for moment in moments)
+        ]
     dropped = history.extent.dropped
     if dropped:
         lost.append(Evidence(At(history.extent.first, 0, 1), f"the capturing host counted {dropped} dropped packets"))
