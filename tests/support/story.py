@@ -13,7 +13,7 @@ with new xids, unless the line says ``alive``.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
            NLM_CANCEL, NLM_UNLOCK, NLM_GRANTED, NLM_SHARE, NLM_UNSHARE, NM_LOCK, NLM_FREE_ALL, and the _MSG forms;
-           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4. On loopback SM_MON mon_name= my_name=,
+           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4. On lo: SM_MON mon_name= my_name=,
            SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd.
            Any of them: xid= port= sport= tcp krb5p
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
