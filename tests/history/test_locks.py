@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.story import capture_of
 from support.told import history_of
 
@@ -183,9 +182,6 @@ def test_shares_are_no_locks():
     assert held("1 client1 > server NLM_SHARE fh=A oh=1\n2 server > client1 NLM4_GRANTED") == []
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an answer to a copy that was sent before the UNLOCK: held (yes, yes)"
-)
 def test_a_late_answer_after_the_unlock_makes_the_client_believe_nothing():
     """The copy was executed before the UNLOCK, or after it: the server may hold the lock, the client has let go."""
     pieces = held("""

@@ -76,11 +76,6 @@ def test_a_notice():
     ]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="kinds does not take in the notice of the same life, though strength does",
-)
 def test_a_notice_belongs_to_the_grace_period_around_it():
     (boot,) = history(
         ORDINARY,

@@ -35,7 +35,7 @@ def test_v1_the_capture_runs_over_the_whole_span():
 
 def test_v2_an_answer_without_its_call():
     text = (
-        LOCK + "lost client1 > server NLM_TEST\n3 @50 server > client1 NLM4_GRANTED\n4 @100 client1 > server NLM_TEST"
+        LOCK + "lost client1 > server GETPORT lockd\n3 @50 server > client1 port 4045\n4 @100 client1 > server NLM_TEST"
     )
     assert not ask(V.NO_LOSS, text, (40, 60))
     assert not ask(V.NO_LOSS, text, (51, 60))  # two seconds around it count

@@ -97,11 +97,6 @@ def test_a_cookie_used_again_after_a_long_time():
     """) == ["LOCK 1: BLOCKED 2", "LOCK 3: BLOCKED 4"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the next life's first LOCK counts as a poll of the last life's: neither state nor the restart is asked",
-)
 def test_a_cookie_used_again_in_the_next_life():
     """Linux counts its cookies and its owners from the beginning at every boot."""
     assert asked("""

@@ -205,8 +205,8 @@ class Story:
                 line.source.lives += 1
             line.source.state = state
         flow = (*line.ends, service, str(line.source.lives))
-        self.xids[flow] = self.xids.get(flow, (line.source.number << 16) + (line.source.lives << 12)) + 1
-        return int(line.given.get("xid", int.from_bytes(self.xids[flow].to_bytes(4, "little"), "big")))
+        self.xids[flow] = self.xids.get(flow, (line.source.number << 16) + line.source.lives * 0x1030_5070) + 1
+        return int(line.given.get("xid", int.from_bytes((self.xids[flow] % 2**32).to_bytes(4, "little"), "big")))
 
     def _send(self, sent: Sent) -> bytes:
         if not sent.tcp:
