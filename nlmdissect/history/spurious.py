@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, Try
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boots import Boot, life_at
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND, Sign
@@ -32,11 +32,14 @@ class Spurious:
 
 def spurious(notices: Notices, stray: list[Sign], boots: list[Boot], names: Names, lives: Lives) -> list[Spurious]:
     """All of them, by host and sender."""
-    refuted: set[tuple[int, At]] = {(sign.host, sign.at) for sign in stray}
+    refuted: dict[tuple[int, int], list[At]] = defaultdict(list)  # by host and state: a notice goes to many, and twice
+    for sign in stray:
+        refuted[sign.host, sign.value].append(sign.at)
     found: dict[tuple[int, int], list[Try]] = defaultdict(list)
     for (sender, _), tries in notices.tries.items():
         for t in tries:
-            if (sender, t.at) in refuted:
+            life = life_at(boots, sender, t.at.time)
+            if any(at <= t.at and life_at(boots, sender, at.time) is life for at in refuted[sender, t.state]):
                 found[sender, sender].append(t)
                 continue
             for host in names.called(t.name):

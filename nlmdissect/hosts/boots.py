@@ -29,6 +29,7 @@ ENOUGH = 3
 NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
+TELLS_FIRST = 60 * SECOND  # from the notice of a new life to the next sign of it
 NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
 HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
@@ -216,6 +217,8 @@ class _Reader:
 
     def _begin(self, signs: list[Sign]) -> None:
         """A new life begins, with the first of these signs."""
+        if any(s.what is What.GRACE for s in signs):
+            signs = self._told_already(signs[0].at) + signs
         # an orderly close is the last thing of the old life, not the first of the new one
         first, before = next((s.at for s in signs if s.what is not What.CLOSED), signs[-1].at), self.life
         states = [s.value for s in signs if s.what in (What.NOTIFY, What.STATE)]
@@ -242,6 +245,17 @@ class _Reader:
         self.found.append(boot)
         told = [s for s in signs if s.what is What.NOTIFY]
         self.life = _Life(boot, ordinary=before.since, state=boot.state_after, announced=told, before=before)
+
+    def _told_already(self, at: At) -> list[Sign]:
+        """The notices just before a moment that seemed to be without a restart: lockd restarted alone, and said so."""
+        ordinary = self.life.ordinary
+        told = [
+            s for s in self.stray
+            if s.host == self.host and at.time - s.at.time < TELLS_FIRST and (ordinary is None or s.at > ordinary)
+        ]  # fmt: skip
+        for sign in told:
+            self.stray.remove(sign)
+        return told
 
     def _back_soon(self, signs: list[Sign]) -> bool:
         """Whether the host took new connections within seconds of the orderly close: too soon for an operating

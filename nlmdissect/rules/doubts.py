@@ -44,3 +44,10 @@ def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
             for r in history.requests
         )
     ]
+
+
+def many_behind(history: History, endpoint: int) -> bool:
+    """Whether an address calls itself by several names, as a router does that translates the addresses of others: one
+    of them may have restarted while the connections of another go on.
+    """
+    return len({name.casefold().partition(".")[0] for name in history.names.unannounced.get(endpoint, ())}) > 1

@@ -8,6 +8,7 @@ from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, 
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.walk import Reclaim
+from nlmdissect.machines.hold import H
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import GRACE, GRANTED
@@ -26,6 +27,7 @@ WHY = {
     "FAILED": "the server failed",
 }
 # fmt: on
+STILL_HELD = frozenset({H.HELD, H.EXPOSED, H.DOUBTED})
 
 
 @rule("NLM001", "refused-reclaim", Severity.ERROR, source="C-07")
@@ -38,7 +40,7 @@ def refused_reclaim(history: History) -> Iterator[Verdict]:
     How it is seen: NLM_LOCK with reclaim = TRUE, a status that is not GRANTED, and no later reclaim of the same
     range that was granted. The status says why: STALE_FH (file or export gone), DENIED (somebody else was faster),
     DENIED_NOLOCKS (the server cannot monitor this client), ROFS, FBIG, FAILED. A refusal with DENIED_GRACE_PERIOD
-    outside of the grace period is NLM003. Where no restart is seen, the server still holds what it granted before,
+    outside of the grace period is NLM003. Where no restart is seen since it was granted, the server still holds it,
     and the refusal is a warning.
 
     What it cannot see: a conflicting lock taken over NFSv4 or by a process on the server itself.
@@ -47,14 +49,14 @@ def refused_reclaim(history: History) -> Iterator[Verdict]:
     that all exports are there, with the same fsid, before lockd starts; for DENIED_NOLOCKS that rpc.statd runs
     before nfsd.
     """
-    refused: dict[tuple[int, int, str], list[Reclaim]] = {}
+    refused: dict[tuple[int, int, str, bool], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:
         yield Judged()
         if reclaim.answer is None or is_late(reclaim) or not is_lost(history, reclaim):
             continue
         r = reclaim.request
-        refused.setdefault((r.server, r.client, reclaim.answer.status), []).append(reclaim)
-    for (_, _, status), reclaims in refused.items():
+        refused.setdefault((r.server, r.client, reclaim.answer.status, is_needless(reclaim)), []).append(reclaim)
+    for (_, _, status, _), reclaims in refused.items():
         yield finding(
             history, reclaims, f"refused with {status}", WHY.get(status, "the server answered with an RPC error")
         )
@@ -83,10 +85,15 @@ def is_lost(history: History, reclaim: Reclaim) -> bool:
     )
 
 
+def is_needless(reclaim: Reclaim) -> bool:
+    """Whether the server holds all that the client reclaims, granted in this life: a notice without a restart."""
+    return reclaim.boot is None or bool(reclaim.pieces) and all(p.state in STILL_HELD for p in reclaim.pieces)
+
+
 def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> Finding:
     """One finding for all reclaims of one client that were refused in one way."""
     first = reclaims[0]
-    r, boot = first.request, history.boot(first.boot)
+    r, boot = first.request, None if is_needless(first) else history.boot(first.boot)
     client, server = words.host(history, r.client), words.host(history, r.server)
     more = f" and {len(reclaims) - 1} more" if len(reclaims) > 1 else ""
     proof: list[Evidence] = []
@@ -122,7 +129,7 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
         confidence=Confidence.CONFIRMED if boot is not None and boot.proven else Confidence.SUSPECTED,
         server=r.server,
         client=r.client,
-        boot=first.boot,
+        boot=boot.number if boot else None,
         status=first.answer.status if first.answer else "",
         locks=tuple(_ref(history, c) for c in reclaims),
     )

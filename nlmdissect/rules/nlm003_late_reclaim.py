@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.history.walk import Reclaim
-from nlmdissect.rules.nlm001_refused_reclaim import finding, is_late, is_lost
+from nlmdissect.rules.nlm001_refused_reclaim import finding, is_late, is_lost, is_needless
 
 
 @rule("NLM003", "late-reclaim", Severity.ERROR, source="C-09")
@@ -29,12 +29,12 @@ def late_reclaim(history: History) -> Iterator[Verdict]:
     connection timing out, lockd registering late. Lengthen the grace period (`nlm_grace_period` of lockd,
     `grace-time` of nfsd in /etc/nfs.conf) until slow clients fit in it. Restart the application that lost the lock.
     """
-    late: dict[tuple[int, int, int | None], list[Reclaim]] = {}
+    late: dict[tuple[int, int, int | None, bool], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:
         yield Judged()
         if is_late(reclaim) and is_lost(history, reclaim):
             r = reclaim.request
-            late.setdefault((r.server, r.client, reclaim.boot), []).append(reclaim)
+            late.setdefault((r.server, r.client, reclaim.boot, is_needless(reclaim)), []).append(reclaim)
     for reclaims in late.values():
         yield _finding(history, reclaims)
 

@@ -10,7 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import unsettled
+from nlmdissect.rules.doubts import many_behind, unsettled
 
 
 @rule("NLM006", "released-without-restart", Severity.ERROR, source="C-12")
@@ -48,6 +48,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
             for t in tries
             if first.piece.granted < t.at < grants[-1].at
         ]
+        sure = bool(alive and notices) and not unsettled(history, grants) and not many_behind(history, client)
         yield Finding(
             f"{words.host(history, server)} dropped the "
             f"{words.lock_text(history, first.file, first.owner, first.piece)} of "
@@ -60,7 +61,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
             ),
             consequence="The client goes on as if it held its locks." + words.because(doubts),
             remedy="Find the sender of the SM_NOTIFY; restart the application that lost its lock.",
-            confidence=words.confidence(doubts, also=bool(alive and notices) and not unsettled(history, grants)),
+            confidence=words.confidence(doubts, also=sure),
             server=server,
             client=client,
             locks=tuple(words.lock(history, g.file, g.owner, g.piece) for g in grants),

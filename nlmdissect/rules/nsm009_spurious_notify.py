@@ -9,8 +9,13 @@ from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.history.spurious import Spurious
 from nlmdissect.history.walk import Reclaim
+from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import many_behind
+from nlmdissect.rules.nlm001_refused_reclaim import is_needless
+
+SOON = 300 * SECOND  # a client reclaims within this of a notice
 
 
 @rule("NSM009", "spurious-notify", Severity.ERROR, source="C-31")
@@ -24,8 +29,8 @@ def spurious_notify(history: History) -> Iterator[Verdict]:
     goes on from before the notice to after it, or a reclaim refused as too late within seconds by a lockd at its old
     port. An error if locks were given away after it, a warning if reclaims were refused, else info.
 
-    What it cannot see: a host that was restarted without losing its connections does not exist; one without any
-    connection in the capture cannot be told from a restarted one.
+    What it cannot see: a host without any connection in the capture, which cannot be told from a restarted one; and
+    which of several hosts behind one address restarted: there it is only suspected.
 
     What to do: find what sent it: `sm-notify -f` by hand or by a package, a restart of statd in a container, an HA
     script, a second machine with the same name, or somebody who should not. Let UDP to statd's port in from known
@@ -39,11 +44,7 @@ def spurious_notify(history: History) -> Iterator[Verdict]:
 def _finding(history: History, case: Spurious) -> Finding:
     host, sender, first = case.host, case.sender, case.tries[0]
     lost = [g for g in history.walked.table.thefts if g.before is H.EXPOSED and _is_about(g, case)]
-    refused = [
-        r
-        for r in history.walked.reclaims
-        if r.request.server == host and r.boot is None and r.request.at > first.at and _refused(r)
-    ]
+    refused = [r for r in history.walked.reclaims if is_needless(r) and _refused(r) and _follows(r, case)]
     name = words.host(history, host)
     by = "" if sender == host else f" by {words.host(history, sender)}"
     receivers = {t.receiver for t in case.tries}
@@ -64,7 +65,7 @@ def _finding(history: History, case: Spurious) -> Finding:
         else "Nothing that this capture shows.",
         remedy="Find what sent it (sm-notify -f, a container, an HA script); let only known hosts reach statd.",
         severity=severity,
-        confidence=Confidence.CONFIRMED,
+        confidence=Confidence.SUSPECTED if many_behind(history, host) else Confidence.CONFIRMED,
         server=host if is_server else receivers.pop() if len(receivers) == 1 else None,
         client=None if is_server else host,
         other=None if sender == host else sender,
@@ -73,6 +74,14 @@ def _finding(history: History, case: Spurious) -> Finding:
 
 def _refused(reclaim: Reclaim) -> bool:
     return reclaim.answer is not None and reclaim.answer.status != "GRANTED"
+
+
+def _follows(reclaim: Reclaim, case: Spurious) -> bool:
+    """Whether the notice, or one of them, made the client reclaim."""
+    r = reclaim.request
+    return r.server == case.host and any(
+        t.receiver == r.client and t.at < r.at and r.at.time - t.at.time < SOON for t in case.tries
+    )
 
 
 def _is_about(grant: Grant, case: Spurious) -> bool:

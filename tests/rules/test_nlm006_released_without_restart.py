@@ -119,3 +119,89 @@ def test_the_capture_lost_what_the_client_said(lost):
     """,
     )
     assert not [line for line in story.says if "confirmed" in line]
+
+
+def test_the_client_gave_the_lock_back_and_took_it_again():
+    """Then what others get is another matter."""
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5        client1 > server   NLM_UNLOCK fh=A oh=1 tcp
+         6        server  > client1  NLM4_GRANTED
+         7        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         8        server  > client1  NLM4_GRANTED
+         9        client2 > server   NLM_LOCK fh=A oh=2
+        10        server  > client2  NLM4_DENIED
+    """,
+    )
+    assert story.says == []
+
+
+def test_a_shared_lock_beside_a_shared_lock():
+    story = told(
+        NLM006,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp shared
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+         4        server  > client1  OK
+         5        client2 > server   NLM_LOCK fh=A oh=2 shared
+         6        server  > client2  NLM4_GRANTED
+         7        client1 > server   NLM_LOCK fh=B oh=1 tcp
+         8        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+
+
+def test_a_statd_that_restarts_in_a_container():
+    """The client's new locks carry the new state; its old ones were dropped all the same."""
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5        client1 > server   NLM_LOCK fh=B oh=1 tcp state=7
+         6        server  > client1  NLM4_GRANTED
+         7        client2 > server   NLM_LOCK fh=A oh=2
+         8        server  > client2  NLM4_GRANTED
+         9        client1 > server   NLM_LOCK fh=C oh=1 tcp state=7
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == ["error confirmed server=server client=client1: 8 2 3"]
+    assert "NSM009" in [f.code for f in story.everything]
+
+
+def test_the_server_did_restart():
+    """What it forgot then was not dropped for the notice: NSM001 and NLM004."""
+    story = told(
+        NLM006,
+        HELD,
+        """
+         5  +60s  client3 > server   NLM_LOCK fh=E oh=3
+         6        server  > client3  NLM4_DENIED_GRACE_PERIOD
+         7  +90s  client2 > server   NLM_LOCK fh=A oh=2
+         8        server  > client2  NLM4_GRANTED
+         9        client1 > server   NLM_LOCK fh=C oh=1 tcp
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+    assert "NLM004" in [f.code for f in story.everything]
+
+
+def test_nothing_shows_that_the_client_lived():
+    """Over UDP, without another call of it afterwards, this is how a restart looks."""
+    story = told(
+        NLM006,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client1 > server   SM_NOTIFY mon_name=client1 state=7
+         4        server  > client1  OK
+         5        client2 > server   NLM_LOCK fh=A oh=2
+         6        server  > client2  NLM4_GRANTED
+    """,
+    )
+    assert story.outcome is Outcome.CLEAN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.told import told
 
-from nlmdissect.findings import Outcome
+from nlmdissect.findings import Confidence, Outcome, Severity
 from nlmdissect.rules import BY_CODE
 
 NSM009, NLM006 = BY_CODE["NSM009"], BY_CODE["NLM006"]
@@ -149,3 +149,92 @@ def test_the_new_life_connects_before_its_sm_notify_runs():
     """,
     )
     assert not [f.code for f in story.everything if f.code in ("NSM009", "NLM006", "NLM004")]
+
+
+def test_a_real_restart_long_before_explains_nothing():
+    """The lock was reclaimed then, and is held: the refusal lost nothing."""
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client2 > server   NLM_LOCK fh=B oh=1
+         4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         5        server  > client1  SM_NOTIFY mon_name=server state=5
+         6        client1 > server   OK
+         7        client1 > server   SYN nlm
+         8        server  > client1  SYNACK nlm
+         9        client1 > server   NLM_LOCK fh=A oh=1 reclaim tcp
+        10        server  > client1  NLM4_GRANTED
+        11  +60s  client2 > server   POLL 3
+        12        server  > client2  NLM4_GRANTED
+        13 +1000s server  > client1  SM_NOTIFY mon_name=server state=7
+        14        client1 > server   OK
+        15        client1 > server   NLM_LOCK fh=A oh=1 reclaim tcp
+        16        server  > client1  NLM4_DENIED_GRACE_PERIOD
+        17        client1 > server   NLM_LOCK fh=C oh=1 tcp
+        18        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == ["warning confirmed server=server: 13 16"]
+    assert not [f.code for f in story.everything if f.severity is Severity.ERROR]
+    [late] = [f for f in story.everything if f.code == "NLM003"]
+    assert late.caused_by is not None
+
+
+def test_lockd_restarted_alone():
+    """illumos notifies then, and rightly: the server's locks are gone, though its NFS connections go on."""
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NFS
+         2        server  > client1  OK
+         3        client1 > server   NLM_LOCK fh=A oh=1
+         4        server  > client1  NLM4_GRANTED
+         5  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
+         6        client1 > server   OK
+         7        client2 > server   NLM_LOCK fh=B oh=1
+         8        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         9        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        10        server  > client1  NLM4_GRANTED
+        11        client1 > server   NFS
+        12        server  > client1  OK
+    """,
+    )
+    assert story.outcome is Outcome.CLEAN
+
+
+def test_a_refusal_of_another_day():
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  server  > client1  SM_NOTIFY mon_name=server state=7
+         4        client1 > server   OK
+         5 +9000s client1 > server   NLM_LOCK fh=A oh=1 reclaim tcp
+         6        server  > client1  NLM4_DENIED_GRACE_PERIOD
+    """,
+    )
+    assert story.says == ["info confirmed server=server: 3"]
+
+
+def test_several_clients_behind_one_address():
+    """One of them may have restarted while the connection of another goes on."""
+    story = told(
+        NSM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 tcp
+         2        server  > client1  NLM4_GRANTED
+         3        client1 > server   NLM_LOCK fh=B oh=1 tcp caller=inner machine=inner
+         4        server  > client1  NLM4_GRANTED
+         5  +60s  client1 > server   SM_NOTIFY mon_name=inner state=7
+         6        server  > client1  OK
+         7        client2 > server   NLM_LOCK fh=A oh=2
+         8        server  > client2  NLM4_GRANTED
+         9        client1 > server   NLM_LOCK fh=C oh=1 tcp
+        10        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == ["error suspected server=server client=client1: 5 8"]
+    assert not [f for f in story.everything if f.severity is Severity.ERROR and f.confidence is Confidence.CONFIRMED]
