@@ -14,6 +14,7 @@ from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings, dealings
+from nlmdissect.history.held_off import HeldOff, held_off
 from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
@@ -62,6 +63,7 @@ class History:
     visibility: Visibility
     notices: Notices
     dealings: Dealings
+    held_off: list[HeldOff]
     walked: Walked
     recoveries: list[Recovery]
     spurious: list[Spurious]
@@ -143,6 +145,7 @@ def build(
         visibility=sight,
         notices=told,
         dealings=dealings(asked),
+        held_off=held_off(asked, restarts),
         walked=walked,
         recoveries=rows,
         spurious=wrong,

@@ -32,6 +32,9 @@ from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
 from nlmdissect.rules.nlm019_version_mismatch import version_mismatch
 from nlmdissect.rules.nlm015_lost_unlock import lost_unlock
+from nlmdissect.rules.nlm016_short_grace import short_grace
+from nlmdissect.rules.nlm017_long_grace import long_grace
+from nlmdissect.rules.nlm018_endless_grace import endless_grace
 from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nlm021_merged_clients import merged_clients
 from nlmdissect.rules.nlm022_wait_cycle import wait_cycle
@@ -81,6 +84,9 @@ RULES: tuple[Rule, ...] = (
     unanswered_request,
     version_mismatch,
     lost_unlock,
+    short_grace,
+    long_grace,
+    endless_grace,
     duplicate_caller_name,
     merged_clients,
     wait_cycle,

@@ -15,6 +15,7 @@ from nlmdissect.findings import Finding, Severity
 NOT_TOLD = ("NSM012", "NSM008", "NSM010", "NSM004", "NSM006", "NSM003", "NSM005", "HOST001", "HOST002", "NSM001")
 CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # consequence  roots, the first that fits                       that have the same
+    ("NLM003",     ("NLM016",),                                     ("server", "client", "boot")),
     ("NLM004",     ("NLM003", "NLM001", *NOT_TOLD, "NLM002"),       ("server", "client", "boot")),
     ("NLM004",     ("NSM009",),                                     ("server", "client", "boot")),
     ("NLM003",     (*NOT_TOLD, "NSM009"),                           ("server", "client", "boot")),
@@ -31,6 +32,8 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM012",     ("PMAP001",),                                    ("server", "client")),
     ("NLM010",     ("NLM005", "NSM002", "NSM003"),                  ("server", "other>client")),
     ("NLM015",     ("PMAP001", "PMAP002", "NLM012"),                ("server", "client")),
+    ("NLM004",     ("NLM016",),                                     ("server", "client", "boot")),
+    ("NLM002",     ("NLM016",),                                     ("server", "client", "boot")),
 )
 # fmt: on
 
