@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from nlmdissect.analysis import Analysis, Asked, analyse, check
 from nlmdissect.history.history import History, read_history
-from nlmdissect.report.times import parse
+from nlmdissect.history.moment import Moment, moment
+from nlmdissect.report.times import iso, parse, parse_at
 from nlmdissect.rules import find_rule
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ class Capture:
 
             self._tables[name] = build(name, self.analysis)
         return self._tables[name]
+
+    def at(self, time: datetime | str | None = None) -> State:
+        """Who held what at a moment: a datetime (naive: UTC) or what ``--at`` takes; None: the end.
+
+        Raises UsageError for a time that cannot be read, or is not in the recording.
+        """
+        extent = self.history.extent
+        if time is None:
+            return State(moment(self.history, extent.last))
+        text = time.isoformat() if isinstance(time, datetime) else time
+        return State(moment(self.history, parse_at(text, extent.first, extent.last)))
 
     @property
     def messages(self) -> pd.DataFrame:
@@ -114,6 +126,52 @@ class Capture:
     def coverage(self) -> pd.DataFrame:
         """One row a visibility condition that a rule asked for."""
         return self.table("coverage")
+
+
+class State:
+    """The state of everything at one moment of a recording. ``moment`` has it as objects; the tables are pandas
+    DataFrames whose columns ``nlmdissect.tables.MOMENT`` describes.
+    """
+
+    def __init__(self, moment: Moment) -> None:
+        self.moment = moment
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def __repr__(self) -> str:
+        return f"<State at {iso(self.moment.time)}: {len(self.moment.locks)} locks, {len(self.moment.waits)} waits>"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table by its name. Raises KeyError for one that does not exist."""
+        if name not in self._tables:
+            from nlmdissect.tables import build_at
+
+            self._tables[name] = build_at(name, self.moment)
+        return self._tables[name]
+
+    @property
+    def locks(self) -> pd.DataFrame:
+        """One row a piece of a file that a server holds, or that a client believes to have."""
+        return self.table("locks")
+
+    @property
+    def waits(self) -> pd.DataFrame:
+        """One row a lock request that was answered BLOCKED and waits."""
+        return self.table("waits")
+
+    @property
+    def under_way(self) -> pd.DataFrame:
+        """One row a lock request that was sent and not decided yet."""
+        return self.table("under_way")
+
+    @property
+    def monitors(self) -> pd.DataFrame:
+        """One row a pair of hosts, one of which watches the other."""
+        return self.table("monitors")
+
+    @property
+    def unknown(self) -> pd.DataFrame:
+        """One row a thing that the recording does not show of a server's table."""
+        return self.table("unknown")
 
 
 def read(

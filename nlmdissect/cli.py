@@ -122,6 +122,41 @@ def show(
 
 
 @app.command()
+def locks(
+    captures: Captures,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="ISO 8601, a time of day (UTC), epoch seconds, or +seconds; else the end."),
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="HOSTS", help="Only locks at or of these: addresses or names.")
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
+    output: Output = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Show the lock table of every server at a moment: who holds what, and who waits for it."""
+    from nlmdissect import api
+    from nlmdissect.report import lines
+    from nlmdissect.report import output as out
+    from nlmdissect.report.progress import Bar
+
+    out.refuse_overwriting(output, captures)
+    with Bar(not quiet) as bar:
+        capture = api.read(captures, progress=bar)
+    found = capture.at(at).moment.about(lines.hosts(capture.history, _codes(host)))
+    if form is Form.json:
+        from nlmdissect import __version__
+        from nlmdissect.report.moment_json import render as render_json
+
+        out.write([render_json(found, __version__)], output)
+    else:
+        from nlmdissect.report.moment_text import render
+
+        out.write([render(found, *_terminal(output))], output)
+
+
+@app.command()
 def explain(code: Annotated[str, typer.Argument(help="The code of a rule: NLM001.")], output: Output = None) -> None:
     """Show a rule's page: why it matters, how it is seen, what it cannot see, what to do."""
     from nlmdissect import api

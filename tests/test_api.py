@@ -80,6 +80,23 @@ def test_time_bounds_leave_out_what_lies_wholly_outside(tmp_path: Path) -> None:
     assert codes(since=datetime(2023, 11, 15, 0, 13, 58, tzinfo=timezone(timedelta(hours=2)))) == ["NLM001"]
 
 
+def test_the_state_at_a_moment(tmp_path: Path) -> None:
+    """The grant is at 22:13:21, the server has restarted at :53, the reclaim is refused at :58."""
+    capture = nlmdissect.read(write(tmp_path / "x.pcap", LOST))
+    assert list(capture.at("22:13:20").under_way.frame) == [1]
+    assert list(capture.at("+1").locks.state) == ["held"]
+    assert list(capture.at(datetime(2023, 11, 14, 22, 13, 55)).locks.state) == ["orphaned", "orphaned"]
+    assert list(capture.at("2023-11-15T00:13:58+02:00").locks.state) == ["lost", "orphaned"]
+    end = capture.at()
+    assert list(end.locks.client_believes) == ["yes", "yes", "yes"]
+    assert list(end.locks.server_holds) == ["no", "yes", "yes"]
+    assert end.locks is end.locks
+    assert "3 locks" in repr(end)
+    for wrong in ("22:13:19", "+1000", "+", "+1.x", "soon", "2020-01-01"):
+        with pytest.raises(nlmdissect.UsageError):
+            capture.at(wrong)
+
+
 def finding(caused_by: int | None) -> Finding:
     return Finding("t", (Evidence(At(0, 0, 1), "w"),), "c", "r", caused_by=caused_by)
 

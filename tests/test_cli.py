@@ -62,6 +62,7 @@ def test_exit_status(captures: dict[str, Path], name: str, options: list[str], s
         ["analyze", "x.pcap", "--since", "tomorrow"],
         ["explain", "NLM999"],
         ["show", "missing.pcap"],
+        ["locks", "missing.pcap"],
         ["nonsense"],
     ],
 )
@@ -194,6 +195,22 @@ def test_the_pages() -> None:
     assert b"What to do:" in run("explain", "nlm001").stdout
     assert run("--version").stdout.startswith(b"nlmdissect ")
     assert run("analyze", "--help").returncode == 0
+
+
+def test_the_lock_table_at_a_moment(captures: dict[str, Path], tmp_path: Path) -> None:
+    done = run("locks", captures["lost"], "--at", "+1")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"since 22:13:21.000000" in done.stdout
+    assert b"frame 2\n" in done.stdout
+    done = run("locks", captures["lost"], "-f", "json", "--host", "client2", "--output", tmp_path / "x.json")
+    assert (done.returncode, done.stdout) == (0, b"")
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["schema"] == "nlmdissect.locks/1"
+    assert [(lock["client"], lock["end"], lock["state"], lock["frame"]) for lock in found["locks"]] == [
+        ("10.0.0.22", None, "held", 12),
+        ("10.0.0.22", 9, "held", 14),
+    ]
+    assert b"not known: locks" in run("locks", captures["well"]).stdout
 
 
 def test_several_files_are_one_recording() -> None:

@@ -12,7 +12,7 @@ from support.incidents import LOST, write
 import nlmdissect
 from nlmdissect.api import Capture
 from nlmdissect.history.history import read_history
-from nlmdissect.tables import TABLES
+from nlmdissect.tables import MOMENT, TABLES
 
 DTYPES = {"time": "datetime64[ns, UTC]", "seconds": "float64"}
 # as promised: these names, and these columns of calls
@@ -46,6 +46,20 @@ def test_columns_and_types(tmp_path: Path, story: str) -> None:
 @pytest.mark.parametrize("path", sorted(SHARED.glob("*.pcap*")), ids=lambda path: path.name)
 def test_columns_and_types_of_real_recordings(path: Path) -> None:
     check(nlmdissect.read(path))
+
+
+@pytest.mark.parametrize("path", sorted(SHARED.glob("[ST]0*.pcap")), ids=lambda path: path.name)
+def test_columns_and_types_at_a_moment(path: Path) -> None:
+    capture = nlmdissect.read(path)
+    extent = capture.history.extent
+    for part in (0, 1, 2):
+        state = capture.at(f"+{(extent.last - extent.first) * part // 2 / 10**9:.6f}")
+        for name, columns in MOMENT.items():
+            table = getattr(state, name)
+            assert list(table.columns) == [column.name for column in columns], name
+            for column in columns:
+                want, dtype = DTYPES.get(column.dtype, column.dtype), str(table[column.name].dtype)
+                assert dtype == want or (want == "string" and dtype in ("string", "str")), f"{name}.{column.name}"
 
 
 def test_what_is_promised_is_declared() -> None:

@@ -30,3 +30,12 @@ def bound_grace(boots: list[Boot], signs: list[Sign]) -> None:
             boot.grace_over = sign.at
             if sign.what is What.TOO_LATE:
                 refused.add(boot.number)
+
+
+def in_grace(boot: Boot | None, time: int) -> bool | None:
+    """Whether the life that began with ``boot`` is in its grace period at a moment (ns); None: cannot tell."""
+    if boot is not None and boot.in_grace is not None and time <= boot.in_grace.time:
+        return True
+    if boot is not None and boot.grace_over is not None and time >= boot.grace_over.time:
+        return False
+    return None

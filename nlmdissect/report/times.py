@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from nlmdissect.errors import UsageError
 
 SECOND = 10**9
+DAY = 86400 * SECOND
 
 
 def iso(time: int) -> str:
@@ -52,3 +53,28 @@ def parse(text: str) -> int:
             f"{text!r} is not a time",
             "Write it as 2026-01-31T13:05:00 (UTC), with +02:00 for another zone, or as epoch seconds.",
         ) from error
+
+
+def parse_at(text: str, first: int, last: int) -> int:
+    """A moment of a recording that runs from ``first`` to ``last`` (ns): as ``parse`` reads it, or a time of day on the
+    recording's day (the first one that lies in it), or ``+seconds`` from its beginning. Raises UsageError.
+    """
+    text = text.strip()
+    if text.startswith("+"):
+        time = first + _seconds(text[1:])
+    elif text[2:3] == ":":
+        time = parse(f"{day(first)}T{text}")
+        while time < first and time + DAY <= last:
+            time += DAY
+    else:
+        time = parse(text)
+    if not first <= time <= last:
+        raise UsageError(f"{text} is not in the recording", f"It runs from {iso(first)} to {iso(last)}.")
+    return time
+
+
+def _seconds(text: str) -> int:
+    whole, _, fraction = text.partition(".")
+    if not (whole or "0").isdecimal() or not (fraction or "0").isdecimal() or not (whole or fraction):
+        raise UsageError(f"'+{text}' is not a time", "Write +90 or +0.5: seconds from the first frame.")
+    return int(whole or "0") * SECOND + int(f"{fraction:0<9}"[:9])

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.tables import wide
-from nlmdissect.tables.columns import TABLES, Column
+from nlmdissect.history.moment import Moment
+from nlmdissect.tables import moment, wide
+from nlmdissect.tables.columns import MOMENT, TABLES, Column
 from nlmdissect.tables.rows import SMALL
 
 NOT_A_TIME = np.iinfo(np.int64).min
 
-__all__ = ["TABLES", "Column", "build"]
+__all__ = ["MOMENT", "TABLES", "Column", "build", "build_at"]
 
 
 def build(name: str, analysis: Analysis) -> pd.DataFrame:
@@ -29,8 +30,21 @@ def build(name: str, analysis: Analysis) -> pd.DataFrame:
         case "messages":
             data = wide.messages(analysis.history)
         case _:
-            rows = list(SMALL[name](analysis))
-            data = {column.name: [row[place] for row in rows] for place, column in enumerate(columns)}
+            data = _turned(list(SMALL[name](analysis)), columns)
+    return _frame(data, columns)
+
+
+def build_at(name: str, found: Moment) -> pd.DataFrame:
+    """One table of a moment. Raises KeyError for a name that no table has."""
+    columns = MOMENT[name]
+    return _frame(_turned(list(moment.TABLES[name](found)), columns), columns)
+
+
+def _turned(rows: list[tuple[Any, ...]], columns: tuple[Column, ...]) -> dict[str, Any]:
+    return {column.name: [row[place] for row in rows] for place, column in enumerate(columns)}
+
+
+def _frame(data: dict[str, Any], columns: tuple[Column, ...]) -> pd.DataFrame:
     return pd.DataFrame({column.name: _series(data[column.name], column.dtype) for column in columns})
 
 

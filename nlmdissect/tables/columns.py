@@ -201,4 +201,46 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("frame",             "Int64",    "missing: it is about a span of time"),
     ),
 }
+
+MOMENT: dict[str, tuple[Column, ...]] = {  # the tables of Capture.at(time)
+    "locks": (
+        Column("hold",              "int64",    "number of the hold, as in the table of all locks"),
+        *LOCK,
+        Column("state",             "category", "of the machine of holds: held, orphaned, reclaiming, lost, ..."),
+        Column("server_holds",      "category", "yes, no, unknown"),
+        Column("client_believes",   "category", "yes, no, unknown"),
+        Column("why",               "string",   "why these are not yes and yes; empty if they are"),
+        Column("since",             "time",     "when the hold was granted; missing: before the capture began"),
+        Column("waits",             "int64",    "how many wait for it"),
+        CAPTURE, FRAME,
+    ),
+    "waits": (
+        *LOCK,
+        Column("since",             "time",     "the first answer BLOCKED"),
+        Column("polls",             "int64",    "how often it was answered BLOCKED"),
+        Column("last",              "time",     "the last answer BLOCKED"),
+        Column("called",            "time",     "the callback GRANTED, if it was not accepted yet"),
+        Column("behind",            "string",   "rows of the table of locks that are in its way"),
+        CAPTURE, FRAME,
+    ),
+    "under_way": (
+        *LOCK,
+        Column("reclaim",           "bool",     "the client held the lock before the server restarted"),
+        Column("state",             "category", "asked, held_off"),
+        Column("asked",             "time",     "the first transmission"),
+        CAPTURE, FRAME,
+    ),
+    "monitors": (
+        Column("watcher",           "category", "address of the host that watches"),
+        Column("watched",           "category", "address of the host that is watched"),
+        Column("state",             "category", "implied, monitored, notified, unmonitored"),
+        Column("since",             "time",     "when it came to be so"),
+        CAPTURE, FRAME,
+    ),
+    "unknown": (
+        SERVER,
+        Column("what",              "string",   "what of its table the recording does not show"),
+        CAPTURE, Column("frame",    "Int64",    "the frame that says so, if one does"),
+    ),
+}
 # fmt: on

@@ -60,7 +60,7 @@ def locks(analysis: Analysis) -> Rows:
     history = analysis.history
     for row in history.walked.table.rows:
         yield (
-            row.hold, *_lock(history, row.file, row.owner, row.start, row.end, row.exclusive),
+            row.hold, *lock_cells(history, row.file, row.owner, row.start, row.end, row.exclusive),
             row.asked.time, row.granted.time,
             _time(row.released), row.how or None, _seconds(row.asked, row.granted), _seconds(row.granted, row.released),
             row.granted.capture, row.granted.frame,
@@ -71,7 +71,7 @@ def waits(analysis: Analysis) -> Rows:
     history = analysis.history
     for wait in history.walked.waits:
         yield (
-            *_asked(history, wait.request),
+            *request_cells(history, wait.request),
             wait.since.time, wait.polls, _time(wait.last), _time(wait.called), _time(wait.ended), wait.how or None,
             _seconds(wait.since, wait.ended), wait.since.capture, wait.since.frame,
         )  # fmt: skip
@@ -95,7 +95,7 @@ def reclaims(analysis: Analysis) -> Rows:
         answer = reclaim.answer
         at = answer.at if answer else reclaim.request.at
         yield (
-            reclaim.boot, *_asked(history, reclaim.request),
+            reclaim.boot, *request_cells(history, reclaim.request),
             reclaim.request.at.time, answer.at.time if answer else None, answer.status if answer else None,
             reclaim.in_grace, at.capture, at.frame,
         )  # fmt: skip
@@ -150,7 +150,7 @@ SMALL: dict[str, Callable[[Analysis], Rows]] = {
 }
 
 
-def _lock(
+def lock_cells(
     history: History, file: File, owner: Owner, start: int, end: int, exclusive: bool, name: str | None = None
 ) -> tuple[Any, ...]:
     texts, names = history.texts, history.names
@@ -162,9 +162,9 @@ def _lock(
     )  # fmt: skip
 
 
-def _asked(history: History, r: Request) -> tuple[Any, ...]:
+def request_cells(history: History, r: Request) -> tuple[Any, ...]:
     name = history.texts[r.caller_name].decode("utf-8", "backslashreplace")
-    return _lock(history, File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive, name)
+    return lock_cells(history, File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive, name)
 
 
 def _time(at: At | None) -> int | None:
