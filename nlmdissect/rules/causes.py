@@ -23,6 +23,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),
     ("NSM001",     ("HOST001",),                                    ("server", "client", "boot")),
     ("NSM002",     ("NLM021",),                                    ("server", "client")),
+    ("NSM003",     ("NSM008",),                                     ("server", "client", "boot")),
     ("NLM005",     ("NSM002", "NSM008", "NSM004", "NSM003"),        ("server", "client")),
     ("NLM011",     ("NLM024", "NLM021"),                           ("server", "client", "other")),
     ("NLM006",     ("NSM009",),                                     ("server", "client")),

@@ -87,7 +87,7 @@ def is_lost(history: History, reclaim: Reclaim) -> bool:
 
 def is_needless(reclaim: Reclaim) -> bool:
     """Whether the server holds all that the client reclaims, granted in this life: a notice without a restart."""
-    return reclaim.boot is None or bool(reclaim.pieces) and all(p.state in STILL_HELD for p in reclaim.pieces)
+    return reclaim.boot is None or (bool(reclaim.pieces) and all(p.state in STILL_HELD for p in reclaim.pieces))
 
 
 def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> Finding:

@@ -12,6 +12,7 @@ from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import stuck
 
 HEALED = 60 * SECOND
 PORT_UNREACHABLE = ((3, 3), (1, 4))  # (type, code) of ICMP and of ICMPv6
@@ -54,7 +55,7 @@ def misdirected(history: History, row: Recovery) -> list[Evidence]:
     """What says that tries of a row went to a wrong or dead port."""
     found: list[Evidence] = []
     for t in row.tries:
-        known = [look.port for look in row.lookups if look.port and look.at < t.at]
+        known = [look.port for look in row.lookups if look.port and look.answered and look.answered < t.at]
         if t.error in ("PROG_UNAVAIL", "PROG_MISMATCH") and t.answered:
             found.append(Evidence(t.answered, f"answered {t.error}: no statd at this port"))
         elif known and t.port != known[-1] and t.answered is None:
@@ -76,11 +77,10 @@ def _healed(row: Recovery) -> bool:
 
 def _finding(history: History, row: Recovery, dead: list[Evidence]) -> Finding:
     boot, peer = row.boot, row.peer
-    lost = row.having(Outcome.MISSING, Outcome.STOLEN)
-    held = words.grants(history, lost) + [words.granted(history, *item) for item in row.left]
-    doubts = history.visibility.all(
-        (peer, boot.host), (V.NO_LOSS, V.BOTH_WAYS), row.tries[0].at.time, row.tries[-1].at.time
-    )
+    lost = row.having(Outcome.MISSING, Outcome.STOLEN, Outcome.REFUSED)
+    held = words.grants(history, lost) + [words.granted(history, *item) for item in stuck(history, row)]
+    until = min(row.tries[-1].at.time + HEALED, history.extent.last)
+    doubts = history.visibility.all((peer, boot.host), (V.NO_LOSS, V.BOTH_WAYS), row.tries[0].at.time, until)
     tries = [Evidence(t.at, f"SM_NOTIFY to port {t.port}") for t in row.tries]
     what = f", which held {words.locks_text(history, lost)}" if lost else ""
     return Finding(

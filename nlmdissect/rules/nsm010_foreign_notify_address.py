@@ -9,6 +9,7 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.implementations import LINUX, UNKNOWN
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 
@@ -24,7 +25,8 @@ def foreign_notify_address(history: History) -> Iterator[Verdict]:
     of the same host (by its names, or by its network card), none from the right one, and no reclaim. An error if a
     lock was lost, else a warning.
 
-    What it cannot see: the receiver's DNS, which may connect the two names after all.
+    What it cannot see: the receiver's DNS, which may connect the two names after all. Other receivers than Linux may
+    go by the name alone: there it is only suspected.
 
     What to do: send it from the service address and under its name, `sm-notify -f -v ADDRESS`, and share
     /var/lib/nfs/sm between the nodes of a cluster; on multi-homed servers see that the name resolves to all
@@ -67,7 +69,7 @@ def _finding(history: History, row: Recovery, foreign: list[Try]) -> Finding:
         + words.because(doubts),
         remedy="Send it from the service address and under its name: sm-notify -f -v ADDRESS.",
         severity=None if lost else Severity.WARNING,
-        confidence=words.confidence(doubts, also=boot.proven),
+        confidence=words.confidence(doubts, also=boot.proven and history.kind(peer) in (LINUX, UNKNOWN)),
         server=boot.host if row.role == "client" else peer,
         client=peer if row.role == "client" else boot.host,
         other=foreign[0].sender,

@@ -98,3 +98,59 @@ def test_a_stranger_behind_the_same_router():
         GRACE_ENDS,
     )
     assert story.says == []
+
+
+def test_the_client_held_nothing():
+    text = HELD.replace("NLM4_BLOCKED", "NLM4_DENIED").replace(
+        "client1 > server   NLM_GRANTED_RES NLM4_GRANTED", "client1 > server   NLM_GRANTED_RES NLM4_DENIED"
+    )
+    assert not [line for line in told(NSM010, text, FOREIGN, GRACE_ENDS).says if line.startswith("error")]
+
+
+def test_another_client_understood_the_same_notice():
+    """Then this one could have as well: NLM002."""
+    story = told(
+        NSM010,
+        "host server 10.0.0.1 10.1.0.1",
+        """
+     1        client3 > server   NLM_LOCK fh=D oh=3
+     2        server  > client3  NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=A oh=1 block
+     4        server  > client1  NLM4_BLOCKED
+     5        server  > client1  NLM_GRANTED_MSG fh=A oh=1 svid=1
+     6        client1 > server   NLM_GRANTED_RES NLM4_GRANTED
+     7  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     8        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     9        server/2 > client1 SM_NOTIFY mon_name=server state=5
+    10        client1 > server/2 OK
+    11        server/2 > client3 SM_NOTIFY mon_name=server state=5
+    12        client3 > server/2 OK
+    13        client3 > server   NLM_LOCK fh=D oh=3 reclaim
+    14        server  > client3  NLM4_GRANTED
+    15  +60s  client1 > server   NLM_LOCK fh=C oh=2
+    16        server  > client1  NLM4_GRANTED
+    """,
+    )
+    assert story.says == []
+    assert "NLM002" in [f.code for f in story.everything]
+
+
+def test_a_client_that_may_go_by_names():
+    """illumos: two bytes of oh. What kept it from reclaiming is less certain."""
+    held = HELD.replace("oh=1 block", "oh=zz block").replace("fh=A oh=1 svid=1", "fh=A oh=zz svid=1")
+    story = told(NSM010, held, FOREIGN, GRACE_ENDS.replace("oh=2", "oh=zz"))
+    assert [line.partition(":")[0] for line in story.says] == [
+        "error suspected server=server client=client1 other=server"
+    ]
+
+
+def test_not_answered_is_another_finding():
+    tries = """
+     7        server/2 > client1 SM_NOTIFY mon_name=server state=5
+     8   +2s  server/2 > client1 SM_NOTIFY mon_name=server state=5
+     9   +4s  server/2 > client1 SM_NOTIFY mon_name=server state=5
+    """
+    ends = "10 +60s client1 > server NLM_LOCK fh=C oh=2\n11 server > client1 NLM4_GRANTED"
+    story = told(NSM010, HELD, tries, ends)
+    assert story.says == []
+    assert "NSM003" in [f.code for f in story.everything]

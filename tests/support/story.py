@@ -23,6 +23,7 @@ Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothin
            short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
 Others     ARP (client1 > server: who has server?), ARP reply, ICMP host|port|prohibited client1 (what cannot be reached)
+           port=: of the datagram that is quoted
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class Story:
                 return packets.ethernet(packets.arp(2 if "reply" in line.words else 1, *line.ends), kind=0x806)
             case "ICMP":
                 code = {"host": 1, "port": 3, "prohibited": 13}[line.words[0]]
-                quoted = packets.udp(700, 4045, bytes(8))
+                quoted = packets.udp(700, int(line.given.get("port", 4045)), bytes(8))
                 about = packets.ip(line.ends[1], self.host(line.words[1]).addresses[0], packets.UDP, quoted)
                 return self._packet(line.ends, packets.ICMP, packets.unreachable(about, code))
             case "SYN" | "SYNACK" | "FIN" | "RST" | "DATA":
