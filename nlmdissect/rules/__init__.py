@@ -30,11 +30,13 @@ from nlmdissect.rules.nlm009_missing_granted import missing_granted
 from nlmdissect.rules.nlm010_abandoned_wait import abandoned_wait
 from nlmdissect.rules.nlm011_conflicting_grants import conflicting_grants
 from nlmdissect.rules.nlm012_unanswered_request import unanswered_request
-from nlmdissect.rules.nlm019_version_mismatch import version_mismatch
+from nlmdissect.rules.nlm013_retry_storm import retry_storm
+from nlmdissect.rules.nlm014_cancel_granted_race import cancel_granted_race
 from nlmdissect.rules.nlm015_lost_unlock import lost_unlock
 from nlmdissect.rules.nlm016_short_grace import short_grace
 from nlmdissect.rules.nlm017_long_grace import long_grace
 from nlmdissect.rules.nlm018_endless_grace import endless_grace
+from nlmdissect.rules.nlm019_version_mismatch import version_mismatch
 from nlmdissect.rules.nlm020_duplicate_caller_name import duplicate_caller_name
 from nlmdissect.rules.nlm021_merged_clients import merged_clients
 from nlmdissect.rules.nlm022_wait_cycle import wait_cycle
@@ -82,11 +84,13 @@ RULES: tuple[Rule, ...] = (
     abandoned_wait,
     conflicting_grants,
     unanswered_request,
-    version_mismatch,
+    retry_storm,
+    cancel_granted_race,
     lost_unlock,
     short_grace,
     long_grace,
     endless_grace,
+    version_mismatch,
     duplicate_caller_name,
     merged_clients,
     wait_cycle,

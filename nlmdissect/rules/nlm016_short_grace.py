@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import At, Evidence, Finding, Judged, Verdict, Severity, rule
+from nlmdissect.findings import At, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery

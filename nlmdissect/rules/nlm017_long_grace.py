@@ -40,7 +40,7 @@ def long_grace(history: History) -> Iterator[Verdict]:
             words.evidence(grace_runs.evidence(run)),
             consequence=f"The longest default grace period of any known server is {LONGEST_GRACE} s."
             + words.because(doubts),
-            remedy="Look at the configured grace period, at NFSv4 clients that do not come back, and for a restart loop.",
+            remedy="Look at the configured grace period, at NFSv4 clients that do not come back, and for a loop.",
             confidence=words.confidence(doubts),
             server=run.server,
             client=run.clients[0] if len(run.clients) == 1 else None,

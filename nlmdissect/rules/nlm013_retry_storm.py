@@ -1,0 +1,123 @@
+"""NLM013 retry-storm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.history.dealings import RPC_ERRORS
+from nlmdissect.history.history import History
+from nlmdissect.hosts.signs import SECOND
+from nlmdissect.rpc.requests import GRANTED, Op, Request, final
+from nlmdissect.rules import requested, words
+
+MINUTE = 60 * SECOND
+MANY = 20  # in a minute: the fastest implementations ask again every 4 to 5 s
+COPY = 5 * 10**6  # ns: one packet, captured at two places
+SHOWN = 3
+NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything but GRANTED may be tried again
+
+
+@dataclass(slots=True)
+class _Series:
+    """Sends of one thing again and again, each after an answer that did not settle it. ``most`` is in one minute."""
+
+    request: Request
+    sends: list[At]
+    most: int = 0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The last that was said of one thing."""
+
+    request: Request
+    series: _Series
+
+
+@rule("NLM013", "retry-storm", Severity.WARNING, source="C-19")
+def retry_storm(history: History) -> Iterator[Verdict]:
+    """Identical requests faster than any implementation's own pace.
+
+    Why it matters: a lockd that is asked hundreds of times a second serves nobody else, and the cause stays hidden
+    behind the noise.
+
+    How it is seen: one request (same procedure, owner, file and range), sent more than 20 times within a minute,
+    each time before an answer that settles it: unanswered, BLOCKED, DENIED_GRACE_PERIOD or an RPC error, for UNLOCK,
+    CANCEL and GRANTED anything but GRANTED. Kernels ask again every 5 s in the grace period (5 to 30 s while they
+    wait, 5 to 60 s without an answer).
+
+    What it cannot see: an application that calls fcntl() in a loop and is refused each time (DENIED) is its own
+    business and not counted; nor are many owners at once, or second copies of one frame.
+
+    What to do: look at the answers: RPC errors (AUTH_ERROR, SYSTEM_ERR) in a loop mean that the server's lockd does
+    not serve this client at all (exports, `insecure`, statd); floods of unanswered calls mean a client bug, so update
+    its kernel. On Linux `nfsstat -c` and `rpcdebug -m nlm -s all` show the loop; on other systems restart the client's
+    lock daemon.
+    """
+    asked: dict[tuple[object, ...], _Asked] = {}
+    storms: dict[tuple[int, int], dict[int, _Series]] = {}
+    for at, r in _sends(history):
+        yield Judged()
+        key = (r.op, r.asynchronous, r.server, r.client, r.fh, r.svid, r.start, r.end, r.exclusive, r.reclaim)
+        before = asked.get(key)
+        if before is None or _settled(before.request, at):
+            asked[key] = _Asked(r, _Series(r, [at]))
+            continue
+        series = before.series
+        before.request = r
+        if at.time - series.sends[-1].time <= COPY:
+            continue
+        series.sends.append(at)
+        recent = sum(1 for sent in series.sends[-MANY - 1 :] if at.time - sent.time <= MINUTE)
+        if recent > MANY:
+            series.most = max(series.most, recent)
+            storms.setdefault((r.server, r.client), {})[id(series)] = series
+    for found in storms.values():
+        yield _finding(history, list(found.values()))
+
+
+def _sends(history: History) -> list[tuple[At, Request]]:
+    sends = [(send.order, send.at, r) for r in history.requests if r.readable for send in r.sends]
+    return [(at, r) for _, at, r in sorted(sends, key=lambda item: item[0])]
+
+
+def _settled(r: Request, at: At) -> bool:
+    """Whether the last answer before a moment ended what was asked."""
+    answers = [a for a in r.answers if a.at < at]
+    if not answers:
+        return False
+    status = answers[-1].status
+    if status in RPC_ERRORS:
+        return False
+    return status == GRANTED if r.op in NOT_DONE else final(status)
+
+
+def _finding(history: History, storms: list[_Series]) -> Finding:
+    storms.sort(key=lambda series: -len(series.sends))
+    first = storms[0]
+    r = first.request
+    sender = r.server if r.op is Op.GRANTED else r.client
+    lasted = (first.sends[-1].time - first.sends[0].time) / SECOND
+    kind = history.kind(sender)
+    pace = f"which polls every {kind.poll} s and repeats a call after {kind.again} s"
+    more = f", and {len(storms) - 1} more such requests" if len(storms) > 1 else ""
+    return Finding(
+        f"{words.host(history, sender)} sent one {requested.procedure(r)} ({requested.range_text(history, r)}) "
+        f"{len(first.sends)} times in {lasted:.0f} s{more}",
+        words.evidence(*(_evidence(series) for series in storms)),
+        consequence=f"That is one every {lasted / max(len(first.sends) - 1, 1):.2f} s; no implementation asks so fast"
+        + f"{requested.assumed(history, sender, pace)}. The last status is {r.status or 'none'}.",
+        remedy="See why the request is not settled: its answers, or who keeps them from arriving.",
+        confidence=Confidence.CONFIRMED,
+        server=r.server,
+        client=r.client,
+        locks=tuple(requested.ref(history, series.request) for series in storms),
+    )
+
+
+def _evidence(series: _Series) -> list[Evidence]:
+    name = requested.procedure(series.request)
+    shown = [*series.sends[:SHOWN], *series.sends[-SHOWN:]]
+    return [Evidence(at, f"{name}, {'again' if n else 'the first time'}") for n, at in enumerate(shown)]
