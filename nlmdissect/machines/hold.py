@@ -41,16 +41,16 @@ class E(StrEnum):
     CALLBACK = auto()  # NLM_GRANTED or NLM_GRANTED_MSG sent by the server
     CALLBACK_REFUSED = auto()  # the waiter answered it with anything but GRANTED
     RECLAIM = auto()  # NLM_LOCK with reclaim = TRUE, the call
-    RECLAIM_GRANTED = auto()
-    RECLAIM_REFUSED = auto()
+    RECLAIM_GRANTED = auto()  # the answer
+    RECLAIM_REFUSED = auto()  # any other answer
     UNLOCK = auto()  # the call: Linux drops the lock locally before it asks
-    UNLOCK_GRANTED = auto()
-    UNLOCK_REFUSED = auto()
+    UNLOCK_GRANTED = auto()  # the answer: also where nothing was held
+    UNLOCK_REFUSED = auto()  # any other answer
     CONFLICT = auto()  # an overlapping lock was granted to another owner, one of the two exclusive
     FREED = auto()  # FREE_ALL, or an answered SM_NOTIFY of a client that did restart
     NOTIFIED_ALIVE = auto()  # SM_NOTIFY in the name of a client that shows no restart
-    SERVER_RESTARTED = auto()
-    CLIENT_RESTARTED = auto()
+    SERVER_RESTARTED = auto()  # or only its lockd
+    CLIENT_RESTARTED = auto()  # not only its lockd
 
 
 class Truth(NamedTuple):

@@ -15,7 +15,7 @@ from nlmdissect.machines.machine import Machine
 class M(StrEnum):
     """States of an edge."""
 
-    UNSEEN = auto()
+    UNSEEN = auto()  # nothing is known, or nothing is left since the watcher restarted
     IMPLIED = auto()  # a monitored lock was granted
     MONITORED = auto()  # SM_MON was seen on the watcher's loopback
     NOTIFIED = auto()  # the watched host announced a restart to the watcher

@@ -24,14 +24,14 @@ class E(StrEnum):
     """What can happen to a request."""
 
     ASK = auto()  # a transmission: first, repeated, or a poll
-    GRANTED = auto()
-    BLOCKED = auto()
+    GRANTED = auto()  # the answer
+    BLOCKED = auto()  # the answer: the server will call back
     GRACE = auto()  # DENIED_GRACE_PERIOD
     REFUSED = auto()  # DENIED, DENIED_NOLOCKS, DEADLCK, STALE_FH, ..., or an RPC error
     CALLBACK = auto()  # NLM_GRANTED, server -> client
     CANCEL = auto()  # NLM_CANCEL for the same owner and range
-    SERVER_RESTARTED = auto()
-    CLIENT_RESTARTED = auto()
+    SERVER_RESTARTED = auto()  # or only its lockd
+    CLIENT_RESTARTED = auto()  # not only its lockd
 
 
 # fmt: off

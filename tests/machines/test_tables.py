@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 
 import pytest
+from support import diagrams
 
 from nlmdissect.findings import At
 from nlmdissect.machines import hold, monitor, request
@@ -128,3 +129,8 @@ def test_the_pairs_without_a_row_are_reviewed():
         if (state, event) not in table.to
     ]
     assert "\n".join(lines) + "\n" == UNEXPECTED.read_text()
+
+
+def test_the_diagrams_are_drawn_from_the_rows():
+    """`python tests/support/diagrams.py` draws them anew."""
+    assert diagrams.PAGE.read_text() == diagrams.page()
