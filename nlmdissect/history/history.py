@@ -19,7 +19,7 @@ from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
-from nlmdissect.hosts.boots import Boot, boots
+from nlmdissect.hosts.boots import Boot, boots, look_back
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
 from nlmdissect.hosts.lives import Lives, lives
@@ -110,6 +110,7 @@ def build(
     seen = signs(calls, texts, asked, signals, traffic.streams, who)
     life = lives(traffic.streams, calls)
     restarts, stray = boots(seen, traffic.streams, life, traffic.endpoints)
+    look_back(restarts, asked)
     bound_grace(restarts, seen)
     extent = _extent(sources, traffic)
     sight = visibility(extent, signals, traffic.streams, calls, who)

@@ -199,6 +199,8 @@ class Recoveries:
             return Notify.UNDERSTOOD, "it reclaimed"
         if not answered:
             last = tries[-1]
+            if any(t.refused for t in tries):
+                return Notify.UNANSWERED, f"{len(tries)} tries, answered with an RPC error or not at all"
             if len(tries) == 1 and self.end - last.at.time > RETRY:
                 return Notify.SENT, "the sender did not try again, as if it was answered"
             if self.end - last.at.time < 2 * RETRY and len(tries) < 3:

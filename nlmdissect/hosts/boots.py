@@ -24,6 +24,7 @@ from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
+from nlmdissect.rpc.requests import Request
 
 ENOUGH = 3
 NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
@@ -195,7 +196,7 @@ class _Reader:
             life.boot.strength += STRENGTH[What.NOTIFY]
             return
         # an ordinary answer was of the old life: a connection from before it cannot be of a new one
-        before = life.ordinary.time if life.ordinary is not None else sign.at.time
+        before = life.ordinary.time + 1 if life.ordinary is not None else sign.at.time
         if self.lives.lived_on(self.host, before, sign.at.time):
             self.stray.append(sign)
             life.state = sign.value
@@ -285,3 +286,11 @@ def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
     own = [boot for boot in found if boot.host == host]
     index = bisect_left([boot.not_after.time for boot in own], time + 1)
     return own[index - 1] if index else None
+
+
+def look_back(found: list[Boot], requests: list[Request]) -> None:
+    """Where nothing else tells of a host's old life, its own lock calls do: fill ``not_before`` with the last of them."""
+    for boot in found:
+        if boot.not_before is None:
+            spoke = [s.at for r in requests if r.client == boot.host for s in r.sends if s.at < boot.not_after]
+            boot.not_before = max(spoke, default=None)

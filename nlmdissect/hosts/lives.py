@@ -54,7 +54,7 @@ class Lives:
         """
         for s in self.spans.get(host, ()):
             new = s.tcp and s.first > self.left.get(host, s.first) + REBOOT
-            if s.first <= before and s.last > after and not new:
+            if s.first < before and s.last > after and not new:
                 return s.text
         return ""
 

@@ -1,8 +1,8 @@
 """What the capture lost between two hosts, and since when it may be missing.
 
 A loss shows only when something later arrives: bytes of a TCP connection that follow a gap, an answer without its call,
-an xid that skips some. What is missing was sent at any time since the last message of that direction. A gap in a connection that
-carries nothing but NFS loses no lock call; it only tells that frames were dropped at that moment.
+an xid that skips some. What is missing was sent at any time since the last message of that direction. A gap in a
+connection that carries nothing but NFS loses no lock call; it only tells that frames were dropped at that moment.
 """
 
 from __future__ import annotations

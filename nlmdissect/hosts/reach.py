@@ -65,11 +65,15 @@ class Unreached:
 
 
 class _Event(NamedTuple):
-    """A sign that packets get through, or an attempt that did not. ``back``: it arrived, its answer did not."""
+    """A sign that packets get through, or an attempt that did not. ``back``: it arrived, its answer did not.
+
+    ``repeated``: it was sent before; a caller that was answered does not send again, whatever the capture shows.
+    """
 
     at: At
     through: bool
     back: bool = False
+    repeated: bool = False
 
 
 def unreached(
@@ -125,11 +129,11 @@ def _events(
     for r in requests:
         if r.op is Op.GRANTED or r.asynchronous:
             continue  # whether a _MSG arrived, only its _RES can tell, over another port
-        for send in r.sends:
+        for number, send in enumerate(r.sends):
             row = send.row
             path = Path(r.client, r.server, int(calls.dport[row]), False)
             if not calls.tcp[row]:
-                events[path].append(_Event(send.at, False))
+                events[path].append(_Event(send.at, False, repeated=number > 0))
                 if calls.reply_frame[row]:
                     events[path].append(_Event(calls.reply_at(row), True))
     return events
@@ -196,7 +200,8 @@ def _runs(
         elif path.tcp:
             enough = len(tries) >= SYNS and lasted >= SYNS_LAST
         else:
-            enough = len(tries) >= CALLS and lasted >= CALLS_LAST and bool(other)
+            repeated = any(e.repeated for e in tried)
+            enough = len(tries) >= CALLS and lasted >= CALLS_LAST and bool(other) and repeated
         if enough:
             yield run
 

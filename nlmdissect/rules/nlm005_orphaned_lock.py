@@ -48,6 +48,7 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
             for case in _refused(history, file, owner, piece):
                 found.setdefault((file.server, owner.client), []).append(case)
     for (server, client), cases in found.items():
+        cases.sort(key=lambda case: case.at, reverse=True)
         last = _last_heard(history, client)
         waiting = [case for case in cases if case.waits]
         after = [case for case in cases if case.at.time > last]

@@ -42,7 +42,7 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
         if row.role != "client" or not row.known:
             continue
         yield Judged()
-        if row.notify is not Notify.MISSING or row.boot.lived_on:
+        if row.notify is not Notify.MISSING or row.boot.lived_on or row.boot.number in history.moves:
             continue
         if any(look.port == 0 for look in row.lookups) and not any(look.port for look in row.lookups):
             continue  # statd is not registered at the client

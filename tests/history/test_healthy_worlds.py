@@ -196,7 +196,6 @@ def test_a_capture_with_holes_accuses_nobody(tcp, todo, lost):
     assert not [f"{f.code} {f.title}" for f in sure if f.code not in NEEDS_REPEATS]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="confirmed although neither call was ever repeated")
 def test_calls_that_are_not_repeated_were_answered():
     """RPC clients never give up: one that does not ask again has its answer, and the capture lacks it."""
     story = told(

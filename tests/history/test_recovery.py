@@ -140,9 +140,6 @@ def test_what_became_of_the_notice(lines, notify):
     assert [row.split(":")[0] for row in recoveries(HELD, lines)] == [f"client1 client {notify}"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="says that no answer could be seen, but one was: an RPC error"
-)
 def test_a_notice_that_was_answered_with_an_error_only():
     lines = "5 server > client1 SM_NOTIFY state=5\n6 client1 > server SYSTEM_ERR\n7 +60s client2 > server NFS"
     assert recoveries(HELD, lines)[0].startswith("client1 client unanswered")

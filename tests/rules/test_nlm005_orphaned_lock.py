@@ -137,11 +137,6 @@ def test_arp_requests_that_are_answered():
     assert not [line for line in story.says if line.startswith("error")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="only those who wait (BLOCKED) count, not those who are DENIED (C-11 names both)",
-)
 def test_others_are_denied_and_do_not_wait():
     """A dead client's lock refuses also those who do not wait for it."""
     story = told(

@@ -116,11 +116,6 @@ def test_nobody_was_harmed():
     assert story.says == ["warning confirmed server=server client=client1: 3 2"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="lives.py: a span that begins with the first sign of the new life (first <= before) counts as lived on",
-)
 def test_the_same_owner_took_the_lock_again():
     """Client kernels number their owners from 0: the next life's first process has the numbers of the last life's."""
     story = told(
