@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from nlmdissect.analysis import Analysis, Asked, analyse, check
 from nlmdissect.history.history import History, read_history
 from nlmdissect.history.moment import Moment, moment
+from nlmdissect.report import pages
 from nlmdissect.report.times import iso, parse, parse_at
-from nlmdissect.rules import find_rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,10 +205,11 @@ def asked(
     return check(Asked(tuple(select), tuple(ignore), _time(since), _time(until)))
 
 
-def explain(code: str) -> str:
-    """The page of a rule. Raises UsageError for a code that no rule has."""
-    rule = find_rule(code)
-    return f"{rule.code} {rule.name} ({rule.severity.name.lower()})\n\n{rule.doc}\n"
+def explain(what: str, width: int = 80) -> str:
+    """The page of a rule by its code or name, or the list of a family: ``NSM``. Raises UsageError for what is
+    neither.
+    """
+    return pages.explain(what, width)
 
 
 def _time(moment: datetime | str | None) -> int | None:

@@ -157,12 +157,15 @@ def locks(
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(help="The code of a rule: NLM001.")], output: Output = None) -> None:
+def explain(
+    code: Annotated[str, typer.Argument(help="A rule: NLM001 or refused-reclaim; or a family: NSM.")],
+    output: Output = None,
+) -> None:
     """Show a rule's page: why it matters, how it is seen, what it cannot see, what to do."""
-    from nlmdissect import api
     from nlmdissect.report import output as out
+    from nlmdissect.report import pages
 
-    out.write([api.explain(code)], output)
+    out.write([pages.explain(code, *_terminal(output))], output)
 
 
 @app.command()
@@ -171,7 +174,8 @@ def rules(output: Output = None) -> None:
     from nlmdissect.report import output as out
     from nlmdissect.report.pages import catalogue
 
-    out.write([catalogue()], output)
+    width, terminal = _terminal(output)
+    out.write([catalogue(width=width if terminal else None)], output)
 
 
 @app.callback(invoke_without_command=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from dataclasses import replace
+from difflib import get_close_matches
 
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import Finding, Judged, NotAssessed, Rule, RuleResult
@@ -112,11 +114,17 @@ BY_CODE = {rule.code: rule for rule in RULES}
 
 
 def find_rule(code: str) -> Rule:
-    """The rule of a code, whatever its case. Raises UsageError for an unknown one."""
-    rule = BY_CODE.get(code.upper())
-    if rule is None:
-        raise UsageError(f"there is no rule {code}", f"The rules are {', '.join(BY_CODE)}; see 'nlmdissect rules'.")
-    return rule
+    """The rule of a code or a name, whatever its case. Raises UsageError for an unknown one."""
+    for rule in RULES:
+        if code.casefold() in (rule.code.casefold(), rule.name):
+            return rule
+    family, digits = re.fullmatch(r"(\D*)(\d*).*", code.upper(), re.S).groups()  # type: ignore[union-attr]
+    same = f"{family}{int(digits or 0):03}"  # NLM1, NLM0001
+    names = [word for rule in RULES for word in (rule.code, rule.name)]
+    near = [same] if same in BY_CODE else get_close_matches(code.upper(), names, n=2)
+    near = near or get_close_matches(code.lower(), names, n=2)
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"there is no rule {code}", f"{meant}See 'nlmdissect rules' for all of them.")
 
 
 def run(history: History) -> tuple[list[Finding], list[RuleResult]]:
