@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -181,18 +181,20 @@ def read(
     ignore: Sequence[str] = (),
     since: datetime | str | None = None,
     until: datetime | str | None = None,
+    loopback: Mapping[str, Paths] | None = None,
     progress: Progress | None = None,
 ) -> Capture:
     """Read a capture, or several files that are one recording; "-" is standard input.
 
     ``select`` and ``ignore`` are rule codes. ``since`` and ``until`` leave out findings whose evidence lies wholly
-    outside of them; naive times are UTC. ``progress(done, total)`` is called with bytes while reading. Errors:
+    outside of them; naive times are UTC. ``loopback`` says which host (address or name) a loopback capture belongs to,
+    where its SM_MON calls do not say it. ``progress(done, total)`` is called with bytes while reading. Errors:
     CaptureError for a path that is no capture, or for files that are not one recording; UsageError for a code or a
     time that means nothing.
     """
     wanted = asked(select, ignore, since, until)
-    several = [paths] if isinstance(paths, str | Path) else list(paths)
-    return Capture(read_history(several, progress), wanted)
+    whose = {host: _several(files) for host, files in (loopback or {}).items()}
+    return Capture(read_history(_several(paths), progress, whose), wanted)
 
 
 def asked(
@@ -210,6 +212,10 @@ def explain(what: str, width: int = 80) -> str:
     neither.
     """
     return pages.explain(what, width)
+
+
+def _several(paths: Paths) -> list[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
 def _time(moment: datetime | str | None) -> int | None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from nlmdissect.errors import NlmdissectError
+from nlmdissect.errors import NlmdissectError, UsageError
 
 USAGE, FAILED = 2, 3
 
@@ -45,6 +45,10 @@ Captures = Annotated[
 Output = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
 ]
+Loopback = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST=FILE", help="FILE was captured on the loopback of HOST, an address or a name."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, and no progress.")]
 
 
@@ -63,6 +67,7 @@ def analyze(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for suspected findings too.")] = False,
     since: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened from then on (UTC).")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened until then (UTC).")] = None,
+    loopback: Loopback = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell what happened, who lost what, and which packet is missing."""
@@ -72,11 +77,13 @@ def analyze(
     from nlmdissect.report.progress import Bar
 
     out.refuse_overwriting(output, captures)
+    whose = _whose(loopback, output)
     api.asked(_codes(select), _codes(ignore), since, until)  # complain before a long reading
     with Bar(not quiet) as bar:
         capture = api.read(
-            captures, select=_codes(select), ignore=_codes(ignore), since=since, until=until, progress=bar
-        )
+            captures, select=_codes(select), ignore=_codes(ignore), since=since, until=until,
+            loopback=whose, progress=bar,
+        )  # fmt: skip
         analysis = capture.analysis
     if form is Form.json:
         from nlmdissect import __version__
@@ -104,6 +111,7 @@ def show(
     host: Annotated[
         list[str] | None, typer.Option(metavar="HOSTS", help="Only calls from or to these: addresses or names.")
     ] = None,
+    loopback: Loopback = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -114,9 +122,9 @@ def show(
     from nlmdissect.report.progress import Bar
 
     out.refuse_overwriting(output, captures)
-    programs = lines.programs(_codes(program))
+    programs, whose = lines.programs(_codes(program)), _whose(loopback, output)
     with Bar(not quiet) as bar:
-        history = read_history(captures, bar)
+        history = read_history(captures, bar, whose)
     chosen = lines.Chosen(programs, lines.hosts(history, _codes(host)))
     out.write(lines.of_messages(history, chosen) if messages else lines.of_calls(history, chosen), output)
 
@@ -132,6 +140,7 @@ def locks(
         list[str] | None, typer.Option(metavar="HOSTS", help="Only locks at or of these: addresses or names.")
     ] = None,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
+    loopback: Loopback = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -142,8 +151,9 @@ def locks(
     from nlmdissect.report.progress import Bar
 
     out.refuse_overwriting(output, captures)
+    whose = _whose(loopback, output)
     with Bar(not quiet) as bar:
-        capture = api.read(captures, progress=bar)
+        capture = api.read(captures, loopback=whose, progress=bar)
     found = capture.at(at).moment.about(lines.hosts(capture.history, _codes(host)))
     if form is Form.json:
         from nlmdissect import __version__
@@ -207,6 +217,20 @@ def main() -> None:
 def _codes(given: list[str] | None) -> list[str]:
     """``--select A,B --select C`` as a list."""
     return [code for text in given or [] for code in text.split(",") if code.strip()]
+
+
+def _whose(given: list[str] | None, output: str | None) -> dict[str, list[str]]:
+    """``--loopback HOST=FILE`` as host -> files. Raises UsageError."""
+    from nlmdissect.report import output as out
+
+    found: dict[str, list[str]] = {}
+    for text in given or []:
+        host, equals, file = text.partition("=")
+        if not (host and equals and file):
+            raise UsageError(f"--loopback {text} means nothing", "Write --loopback HOST=FILE.")
+        found.setdefault(host, []).append(file)
+    out.refuse_overwriting(output, [file for files in found.values() for file in files])
+    return found
 
 
 def _terminal(output: str | None) -> tuple[int, bool]:

@@ -20,6 +20,7 @@ from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
 from nlmdissect.hosts.boots import Boot, boots, look_back
+from nlmdissect.hosts.given import Whose, owners, with_loopbacks
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
 from nlmdissect.hosts.lives import Lives, lives
@@ -76,12 +77,14 @@ class History:
         return None if number is None else self.boots[number]
 
 
-def read_history(paths: Sequence[str | Path], progress: Progress | None = None) -> History:
-    """Read a recording and rebuild what happened.
+def read_history(paths: Sequence[str | Path], progress: Progress | None = None, whose: Whose | None = None) -> History:
+    """Read a recording and rebuild what happened. ``whose`` names loopback captures by their host; they are read too.
 
-    Raises CaptureError for a path that is no capture, or for files that are not one recording.
+    Raises CaptureError for a path that is no capture, or for files that are not one recording, and UsageError for a
+    host that the recording does not show.
     """
-    recording = open_recording(paths)
+    whose = whose or {}
+    recording = open_recording(with_loopbacks(paths, whose))
     reader = MessageReader(recording, progress=progress)
     texts = Texts()
     pairing = Pairing(texts)
@@ -94,11 +97,17 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None) 
             pairing.add(join(waiting))
             waiting = []
     pairing.add(join(waiting))
-    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, pairing.dropped)
+    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, pairing.dropped, whose)
 
 
 def build(
-    sources: tuple[Source, ...], traffic: Traffic, signals: list[Signal], calls: Calls, texts: Texts, dropped: int = 0
+    sources: tuple[Source, ...],
+    traffic: Traffic,
+    signals: list[Signal],
+    calls: Calls,
+    texts: Texts,
+    dropped: int = 0,
+    whose: Whose | None = None,
 ) -> History:
     """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries."""
     defects = [*(d for source in sources for d in source.defects), *traffic.defects]
@@ -117,7 +126,7 @@ def build(
     sight.survey({(r.server, r.client): None for r in asked})
     told = notices(calls, texts)
     spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
-    heard = loopback(calls, texts, who, spans)
+    heard = loopback(calls, texts, who, spans, owners(sources, whose or {}, who))
     walked = walk(calls, asked, restarts, who, heard)
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked:

@@ -78,11 +78,18 @@ class Loopback:
         return any(first <= start + TOLERANCE and end - TOLERANCE <= last for first, last in self.covers.get(host, ()))
 
 
-def loopback(calls: Calls, texts: Texts, names: Names, spans: dict[int, tuple[int, int]]) -> Loopback:
-    """Read it from the table of calls. ``spans`` are the first and last moment (ns) of each capture."""
+def loopback(
+    calls: Calls, texts: Texts, names: Names, spans: dict[int, tuple[int, int]], given: dict[int, int] | None = None
+) -> Loopback:
+    """Read it from the table of calls. ``spans`` are the first and last moment (ns) of each capture, ``given`` the
+    host of some captures, as far as the user says it.
+    """
     scopes = names.endpoints.scopes
     local = [row for row in (calls.frame > 0).nonzero()[0].tolist() if scopes[int(calls.src[row])] != NETWORK]
     owner = _owners(calls, texts, names, local)
+    owner |= {
+        scopes[int(calls.src[row])]: h for row in local if (h := (given or {}).get(int(calls.capture[row]))) is not None
+    }
     found = Loopback()
     files: dict[int, set[int]] = defaultdict(set)
     for row in local:
