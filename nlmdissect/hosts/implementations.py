@@ -42,10 +42,13 @@ _OWNER = re.compile(rb"(\d+)@")
 def implementations(requests: list[Request], texts: Texts) -> dict[int, Implementation]:
     """Guess from the owner, the cookie and the procedures that a host uses. Majority counts; no sign, no entry."""
     votes: dict[int, Counter[Implementation]] = defaultdict(Counter)
+    own = {(r.client, r.caller_name) for r in requests if r.op is not Op.GRANTED}
     for r in requests:
         if r.op is Op.GRANTED:
             if len(texts[r.cookie]) == 24:
                 votes[r.server][GANESHA] += 1
+            elif r.asynchronous and len(texts[r.cookie]) == 4 and (r.client, r.caller_name) not in own:
+                votes[r.server][LINUX] += 1  # it alone puts its own name into a callback
         elif (guess := _client(r, texts)) is not None:
             votes[r.client][guess] += 1
     return {host: counts.most_common(1)[0][0] for host, counts in votes.items()}

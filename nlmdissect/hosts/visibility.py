@@ -143,7 +143,7 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
     announces = (calls.program == NSM) | ((calls.program == PORTMAP) & (calls.asked_program == NSM))
     return Visibility(
         extent=extent,
-        directions={(stream.src, stream.dst) for stream in streams},
+        directions={(stream.src, stream.dst) for stream in streams if stream.packets},
         losses=losses(signals, streams, calls),
         datagrams={frozenset((s.src, s.dst)) for s in streams if not s.tcp},
         announcers=set(calls.src[announces & (calls.frame != 0)].tolist()),

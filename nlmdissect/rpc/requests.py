@@ -207,5 +207,5 @@ class _Requests:
         return Request(
             op, asynchronous, int(c.version[row]), server, client, cookie, caller_name, fh, oh, svid, start, end,
             bool(c.exclusive[row] == 1), bool(c.block[row] == 1), bool(c.reclaim[row] == 1), int(c.state[row]),
-            readable=not c.bad[row] and not c.encrypted[row],
+            readable=not c.bad[row] and not c.encrypted[row] and (fh != NONE or op is Op.FREE_ALL),
         )  # fmt: skip

@@ -47,15 +47,19 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
 
     What it cannot see: why. lockd may hang on something else: Linux serves all requests one after another, and waits
     for statd, DNS and the portmapper meanwhile. Some servers hold back the answer to a blocking LOCK until it is
-    granted. A UDP client that does not ask again has probably got its answer: then it is only suspected.
+    granted. A UDP client that does not ask again has probably got its answer: that cannot be judged.
 
     What to do: on a Linux server look at `ps ax | grep lockd` (state D: blocked), `rpcinfo -t SERVER nlockmgr`,
     rpc.statd and name resolution of its clients; `echo w > /proc/sysrq-trigger` shows where lockd hangs. Check that
     the firewall lets lockd's port through both ways. On other servers look for the service nlockmgr in rpcinfo.
     """
     found: dict[tuple[int, int], list[_Case]] = {}
+    loose: list[_Case] = []
     for r in history.requests:
         if r.op in ELSEWHERE:
+            continue
+        if not r.readable:  # which calls are one request cannot be told
+            yield NotAssessed("requests are cut or encrypted")
             continue
         yield Judged()
         for case in _cases(history, r):
@@ -63,8 +67,14 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
                 continue  # under way, or answered in time
             if sight := history.visibility.all((r.server, r.client), (V.BOTH_WAYS,), case.sends[0].at.time, case.end):
                 yield NotAssessed(sight[0].why)
+            elif _lost(history, case):
+                loose.append(case)
             else:
                 found.setdefault((r.server, r.client), []).append(case)
+    if loose:
+        count = f"{len(loose)} NLM request{'s' if len(loose) > 1 else ''}"
+        frame = loose[0].sends[0].at.frame
+        yield NotAssessed(f"{count} never answered (first: frame {frame}), and not asked again, as if it was")
     for cases in found.values():
         yield _finding(history, cases)
 
@@ -143,6 +153,15 @@ def _evidence(case: _Case) -> list[Evidence]:
 def _doubts(history: History, case: _Case) -> list[Sight]:
     r, start = case.request, case.sends[0].at.time
     return history.visibility.all((r.server, r.client), (V.SPAN, V.NO_LOSS), start, case.end)
+
+
+def _lost(history: History, case: _Case) -> bool:
+    """Whether only the capture may lack the answer: a UDP client that gets none asks again, and TCP shows its gaps."""
+    if case.answer is not None or len(case.sends) > 1:
+        return False
+    r, start = case.request, case.sends[0].at.time
+    udp = not history.calls.tcp[case.sends[0].row]
+    return udp or bool(history.visibility.all((r.server, r.client), (V.NO_LOSS,), start, case.end))
 
 
 def _repeated(history: History, case: _Case) -> bool:

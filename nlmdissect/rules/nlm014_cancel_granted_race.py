@@ -42,8 +42,8 @@ def cancel_granted_race(history: History) -> Iterator[Verdict]:
     How it is seen: NLM_CANCEL, an NLM_GRANTED for the same owner and range sent before the CANCEL was answered, the
     callback not refused, and neither an NLM_UNLOCK nor another NLM_LOCK of the range by that owner afterwards.
     Confirmed if the CANCEL was answered DENIED (it was granted already); suspected if it was answered GRANTED, which
-    some servers say whenever nothing is queued. Also a phantom: a FreeBSD client takes DENIED for "I have the lock", but servers
-    that do not know the wait say DENIED as well; found where somebody else is granted the range then.
+    some servers say whenever nothing is queued. Also a phantom: a FreeBSD client takes DENIED for "I have the lock",
+    but servers that do not know the wait say DENIED as well; found where somebody else is granted the range then.
 
     What it cannot see: a lock that the waiter wanted after all. macOS cancels and asks again every 30 s by design.
 
