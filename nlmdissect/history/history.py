@@ -167,7 +167,9 @@ def _extent(sources: tuple[Source, ...], traffic: Traffic) -> Extent:
     """The span of the network's captures: a loopback capture has a clock of its own, unless there is nothing else."""
     scopes = traffic.endpoints.scopes
     network = {stream.capture for stream in traffic.streams if scopes[stream.src] == NETWORK}
-    sources = tuple(s for number, s in enumerate(sources) if number in network) or sources
+    loopback = {stream.capture for stream in traffic.streams} - network
+    # a file of a rotated set in which no conversation begins is of the network all the same
+    sources = tuple(s for number, s in enumerate(sources) if number not in loopback) or sources
     first = [s.first for s in sources if s.first is not None]
     last = [s.last for s in sources if s.last is not None]
     return Extent(min(first, default=0), max(last, default=0), sum(s.dropped or 0 for s in sources))
