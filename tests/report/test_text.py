@@ -95,10 +95,17 @@ def test_healthy_is_not_said_of_requests_without_answers(tmp_path: Path) -> None
         6  +30s  client1 > server   GETPORT lockd
     """
     found = verdict(nlmdissect.read(write(tmp_path / "x.pcap", WELL + silent)).analysis)
-    assert found.word is Word.CANNOT_TELL
-    assert "1 NLM request never answered (first: frame 5)" in found.sentence
+    assert found.word is Word.WARNING  # NLM012 says so
     found = verdict(nlmdissect.read(write(tmp_path / "y.pcap", WELL + silent.partition("6  +30s")[0])).analysis)
     assert found.word is Word.HEALTHY  # the recording ended before an answer could come
+
+
+def test_healthy_is_not_said_where_findings_were_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.pcap", LOST)
+    for wanted in ({"select": ["NSM"]}, {"ignore": ["NLM001"]}):
+        said = verdict(nlmdissect.read(path, **wanted).analysis)
+        assert (said.word, "NLM001" in said.sentence) == (Word.CANNOT_TELL, True)
+    assert verdict(nlmdissect.read(path, select=["NLM001"]).analysis).word is Word.WRONG
 
 
 def test_quiet_is_the_verdict_alone(tmp_path: Path) -> None:
