@@ -23,6 +23,7 @@ from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Builder, Calls, Texts
 from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
+from nlmdissect.xdr.columns import OK, TRUNCATED
 
 OPEN_CALLS = 1_000_000
 REPEAT_WITHIN = 600 * 10**9  # ns; no implementation retransmits one xid for longer than that
@@ -162,7 +163,9 @@ class Pairing:
         table["service"][rows] = np.maximum(h.service[i], 0)
         table["encrypted"][rows] = h.encrypted[i]
         table["cut"][rows] = ~orphan & (m.length[i] > m.end[i] - m.at[i])
-        readable = ~orphan & ~h.encrypted[i] & (h.body[i] >= 0)
+        clear = ~orphan & ~h.encrypted[i]
+        table["bad"][rows] = np.where(clear & (h.body[i] < 0), TRUNCATED, OK)  # cut within the header, before the body
+        readable = clear & (h.body[i] >= 0)
         self._bodies(read_args, buf, where[readable], h.body[i][readable], h.body_end[i][readable])
 
     def _fill_replies(self, m: Messages, h: Headers, buf: NDArray[np.uint8], match: _Match) -> None:
@@ -174,6 +177,7 @@ class Pairing:
         denied = np.where(h.reject_stat[i] == 0, RPC_MISMATCH, AUTH_ERROR)
         table["rpc_status"][rows] = np.where(h.reply_stat[i] == 0, h.accept_stat[i], denied)
         table["low"][rows], table["high"][rows] = h.low[i], h.high[i]
+        table["reply_bad"][rows] = np.where(h.bad[i] == OK, OK, TRUNCATED)
         table["reply_cut"][rows] = m.length[i] > m.end[i] - m.at[i]
         self._guess_programs(rows)
         service = np.zeros(len(h.kind), np.int64)
