@@ -1,0 +1,11 @@
+"""Options of the whole test run."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-damage", action="store_true", help="test_damage.py: every damage of every recording, not a sample"
+    )
