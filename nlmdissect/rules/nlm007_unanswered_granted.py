@@ -9,6 +9,7 @@ from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAs
 from nlmdissect.history.dealings import Callback
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boots import life_at
+from nlmdissect.hosts.implementations import UNKNOWN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V
 from nlmdissect.rpc.requests import Op
@@ -44,7 +45,8 @@ def unanswered_granted(history: History) -> Iterator[Verdict]:
     enough. That is confirmed where the server repeated the callback or the waiter went on to poll.
 
     What it cannot see: on which side of the capture point the callback or its answer was lost. A waiter that unlocks
-    the range next has heard the callback, and is not reported; nor is a callback that a poll had overtaken.
+    the range next has heard the callback, and is not reported; nor is a callback that a poll had overtaken. One that
+    stops polling, lives and is not called again seems to have heard it: that cannot be judged.
 
     What to do: callbacks are calls from the server to lockd on the client. Open that port in the client's firewall
     for the server, and port 111 over TCP and UDP with it: pin lockd's port with `port=` and `udp-port=` in the
@@ -67,7 +69,13 @@ def unanswered_granted(history: History) -> Iterator[Verdict]:
         if sight := history.visibility.all((r.client, r.server), (V.BOTH_WAYS,), r.at.time, until):
             yield NotAssessed(sight[0].why)
             continue
-        found.setdefault((r.server, r.client), []).append(_case(history, callback, until))
+        case = _case(history, callback, until)
+        if _content(history, case):
+            yield NotAssessed(
+                f"frame {r.at.frame}: a callback without an answer, but the waiter stopped polling, and lives"
+            )
+        else:
+            found.setdefault((r.server, r.client), []).append(case)
     for cases in found.values():
         yield _finding(history, cases)
 
@@ -87,6 +95,14 @@ def _case(history: History, callback: Callback, until: int) -> _Case:
     enough = end - r.at.time > PATIENCE + history.kind(r.client).poll * SECOND
     polled = any(said.request.op is Op.LOCK for said in after)
     return _Case(callback, until, served, enough and not gave_up, polled)
+
+
+def _content(history: History, case: _Case) -> bool:
+    """Whether the waiter behaves as if it had heard the callback: its kind polls while it waits, and it does not."""
+    r = case.callback.request
+    polls = history.kind(r.client) is not UNKNOWN
+    alone = len(r.sends) == 1 and not r.answers and case.callback.next is None
+    return case.enough and alone and polls and requested.heard(history, r.client, case.until)
 
 
 def _finding(history: History, cases: list[_Case]) -> Finding:

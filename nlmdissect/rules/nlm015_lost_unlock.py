@@ -130,7 +130,11 @@ def _too_soon(history: History, case: _Case) -> str:
 
 def _repeated(history: History, case: _Case) -> bool:
     """Whether the client shows that it got no answer. Over TCP it does not send again while the connection lives."""
-    return bool(case.status) or len(case.tries) > 1 or bool(history.calls.tcp[case.tries[0].request.sends[0].row])
+    if case.status or len(case.tries) > 1:
+        return True
+    pair, first = (case.file.server, case.owner.client), case.tries[0]
+    whole = not history.visibility.all(pair, (V.NO_LOSS,), first.at.time, history.extent.last)
+    return whole and bool(history.calls.tcp[first.request.sends[0].row])
 
 
 def _finding(history: History, cases: list[_Case]) -> Finding:

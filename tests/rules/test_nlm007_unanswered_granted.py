@@ -171,3 +171,9 @@ def test_the_answer_is_lost_to_the_capture():
     """,
     )
     assert ["confirmed" in said for said in story.says] == [False]
+
+
+def test_a_linux_waiter_that_stops_polling_has_heard_it():
+    story = told(NLM007, WAITS, "     8 +120s  client2 > server   NFS")
+    assert story.says == []
+    assert "stopped polling" in story.result.reasons[0]
