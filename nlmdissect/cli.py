@@ -205,8 +205,7 @@ def main() -> None:
         from nlmdissect.report.escape import show as printable
 
         hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
-        message = "\n".join(map(printable, error.message.split("\n")))
-        print(f"nlmdissect: {message}\n  {printable(hint)}", file=sys.stderr)
+        print(f"nlmdissect: {printable(error.message)}\n  {printable(hint)}", file=sys.stderr)
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(130)

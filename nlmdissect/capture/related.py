@@ -21,13 +21,12 @@ def check_related(names: Sequence[str], sketches: Sequence[Sketch]) -> None:
     """
     groups = _groups(sketches)
     if len(groups) > 1:
-        lines = [
-            f"  {', '.join(names[i] for i in group)}: {_hosts(set().union(*(sketches[i].hosts for i in group)))}"
+        apart = [
+            f"{', '.join(names[i] for i in group)} ({_hosts(set().union(*(sketches[i].hosts for i in group)))})"
             for group in groups
         ]
         raise CaptureError(
-            "these captures have no host address in common, so they are not one recording. They group as\n"
-            + "\n".join(lines),
+            f"these captures have no host address in common, so they are not one recording: {'; '.join(apart)}",
             "Analyse each group by itself.",
         )
     network = [sketches[i] for group in groups for i in group]

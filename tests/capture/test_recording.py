@@ -146,8 +146,8 @@ def test_unrelated_captures_are_refused_with_their_groups(tmp_path: Path) -> Non
     assert seen(one, two) == ["one", "two"]
     error = refusal(alien, one, two)
     assert "no host address in common" in error.message
-    assert f"  {alien}: 192.168.1.1, 192.168.1.2\n" in error.message
-    assert f"  {one}, {two}: 10.0.0.1, 10.0.0.2, 10.0.0.7" in error.message
+    assert f"{alien} (192.168.1.1, 192.168.1.2); " in error.message
+    assert f"{one}, {two} (10.0.0.1, 10.0.0.2, 10.0.0.7)" in error.message
 
 
 def test_captures_are_related_over_a_third(tmp_path: Path) -> None:
