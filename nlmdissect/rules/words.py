@@ -85,9 +85,11 @@ def held_since(fates: Iterable[Fate]) -> int:
 
 
 def granted(history: History, file: File, owner: Owner, piece: Piece) -> Evidence:
-    """The frame that proves that a lock was held."""
-    what = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)}"
-    return Evidence(piece.granted, f"{what} granted to {host(history, owner.client)} svid {owner.svid}")
+    """The frame that proves that a lock was held, or the reclaim that says so where its grant was not seen."""
+    what, whose = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)}", host(history, owner.client)
+    if not piece.known:
+        return Evidence(piece.granted, f"{whose} svid {owner.svid} reclaims {what}: it says that it held it")
+    return Evidence(piece.granted, f"{what} granted to {whose} svid {owner.svid}")
 
 
 def restart(history: History, boot: Boot) -> tuple[Evidence, ...]:
