@@ -289,7 +289,7 @@ def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
 
 
 def look_back(found: list[Boot], requests: list[Request]) -> None:
-    """Where nothing else tells of a host's old life, its own lock calls do: fill ``not_before`` with the last of them."""
+    """Fill ``not_before`` with the last lock call of the host itself, where nothing else tells of its old life."""
     for boot in found:
         if boot.not_before is None:
             spoke = [s.at for r in requests if r.client == boot.host for s in r.sends if s.at < boot.not_after]
