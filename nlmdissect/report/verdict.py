@@ -94,7 +94,20 @@ def _nothing_found(analysis: Analysis) -> Verdict:
     loose = _loose_ends(analysis)
     if loose:
         return Verdict(Word.CANNOT_TELL, f"nothing wrong is found, but {loose}")
+    if left_out := _left_out(analysis):
+        return Verdict(Word.CANNOT_TELL, f"nothing wrong is found by the rules that were asked for, but {left_out}")
     return Verdict(Word.HEALTHY, _well(analysis))
+
+
+def _left_out(analysis: Analysis) -> str:
+    """What rules found that the user did not want to see; empty if nothing that hurts."""
+    codes = [
+        result.rule.code
+        for result in analysis.results
+        if not analysis.asked.wants(result.rule.code)
+        and any((f.severity or 0) >= Severity.WARNING for f in result.findings)
+    ]
+    return f"{', '.join(codes)} left out found something" if codes else ""
 
 
 def _loose_ends(analysis: Analysis) -> str:
