@@ -38,11 +38,12 @@ def lost_upcall(history: History) -> Iterator[Verdict]:
         if not row.answered or row.peer not in history.loopback.covers:
             continue
         yield Judged()
+        lost = row.having(Outcome.MISSING, Outcome.STOLEN) if row.role == "client" else ()
+        if not (lost or stuck(history, row)) or any(call.taken for call in upcalls(history, row)):
+            continue  # lockd did hear, or there is nothing that its not hearing could explain
         if not history.loopback.covered(row.peer, row.answered[0].at.time, row.answered[0].at.time + WITHIN // 2):
             yield NotAssessed(f"the loopback capture of {words.host(history, row.peer)} does not cover the notice")
-            continue
-        lost = row.having(Outcome.MISSING, Outcome.STOLEN) if row.role == "client" else ()
-        if is_lost(history, row) and (lost or stuck(history, row)):
+        elif is_lost(history, row):
             yield _finding(history, row)
 
 

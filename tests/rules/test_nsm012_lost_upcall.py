@@ -186,3 +186,13 @@ def test_recorded():
     [found] = [f for f in findings if f.code == "NSM012"]
     assert history.names.address(found.client or 0) == "192.168.40.32"
     assert [e.at.frame for e in found.evidence if e.at.capture == found.evidence[0].at.capture][:1] == [117]
+
+
+def test_a_loopback_capture_that_ends_after_the_call_was_heard():
+    heard = """
+     3 @64.1  lo > lo  NLM_SM_NOTIFY mon_name=10.0.0.1 state=5
+     4        lo > lo  OK
+    """
+    story = told(NSM012, HELD, GRACE_ENDS, loopbacks=[CLIENT + heard])
+    assert story.outcome is Outcome.CLEAN
+    assert [f.code for f in story.everything if f.severity == 2] == ["NLM002"]
