@@ -38,11 +38,9 @@ class Asked:
         return (not self.select or _named(code, self.select)) and not _named(code, self.ignore)
 
     def within(self, finding: Finding) -> bool:
-        """Whether any of a finding's evidence lies in the asked time."""
-        return any(
-            (self.since is None or e.at.time >= self.since) and (self.until is None or e.at.time <= self.until)
-            for e in finding.evidence
-        )
+        """Whether what a finding is about, its first evidence, lies in the asked time."""
+        time = finding.evidence[0].at.time
+        return (self.since is None or time >= self.since) and (self.until is None or time <= self.until)
 
 
 @dataclass(frozen=True, slots=True)

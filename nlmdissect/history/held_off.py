@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nlmdissect.findings import At
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.signs import SECOND, What
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
 

@@ -19,7 +19,8 @@ from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
-from nlmdissect.hosts.boots import Boot, boots, look_back
+from nlmdissect.hosts.boot import Boot, look_back
+from nlmdissect.hosts.boots import boots
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations

@@ -17,7 +17,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.waits import Wait
 from nlmdissect.history.walk import walk
 from nlmdissect.history.watching import Edge
-from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.hosts.grace import in_grace
 from nlmdissect.hosts.visibility import V, Visibility
 from nlmdissect.machines.hold import H, Truth

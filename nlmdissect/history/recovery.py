@@ -11,7 +11,7 @@ or this one did. An answer alone proves nothing: statd answers what it ignores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from nlmdissect.findings import At
 from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Try
 from nlmdissect.history.walk import Walked
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.implementations import UNKNOWN, Implementation
 from nlmdissect.hosts.names import Names, same_host
 from nlmdissect.hosts.signs import SECOND
@@ -153,6 +153,7 @@ class Recoveries:
         left: list[tuple[File, Owner, Piece]],
         all_fates: list[Fate],
     ) -> Recovery:
+        fates = _given_up_too_late(boot, fates)
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
         acted = any(fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED, Outcome.UNANSWERED) for fate in fates)
@@ -241,3 +242,16 @@ class Recoveries:
         if role == "client" and boot.grace_over is not None and boot.grace_over.time <= end:
             return boot.grace_over.time
         return window if window <= end else None
+
+
+def _given_up_too_late(boot: Boot, fates: list[Fate]) -> list[Fate]:
+    """A client that reclaimed nothing had lost what it gave up after the grace period, however soon after it."""
+    over = boot.grace_over
+    if over is None or any(fate.outcome is Outcome.RECLAIMED for fate in fates):
+        return fates
+    return [
+        replace(f, outcome=Outcome.MISSING)
+        if f.outcome is Outcome.RELEASED and f.at is not None and f.at >= over
+        else f
+        for f in fates
+    ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, Try
-from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND, Sign

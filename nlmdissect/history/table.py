@@ -19,7 +19,7 @@ from itertools import chain
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Claim, Fate, File, Grant, Outcome, Owner, Row
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put

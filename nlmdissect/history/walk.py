@@ -21,7 +21,7 @@ from nlmdissect.history.waits import Waiting
 from nlmdissect.history.walked import Reclaim as Reclaim
 from nlmdissect.history.walked import Walked as Walked
 from nlmdissect.history.watching import Watching
-from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND

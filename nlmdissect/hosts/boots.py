@@ -15,64 +15,25 @@ Reads calls and signals, never machines.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
+from nlmdissect.hosts.boot import HEARSAY, Boot
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
-from nlmdissect.rpc.requests import Request
 
 ENOUGH = 3
 NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
 TELLS_FIRST = 60 * SECOND  # from the notice of a new life to the next sign of it
+LONGEST_GRACE = 120 * SECOND  # by default, of any implementation, with room
 NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
-HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
 EVIDENCE = 12
-
-
-@dataclass(slots=True)
-class Boot:
-    """One restart of one host, or of its lockd.
-
-    ``not_before`` is the last sign of the old life (None: before the capture), ``not_after`` the first of the new
-    one; ``strength`` adds up the different kinds of signs. ``kinds`` are those of this life, the later
-    ones included; ``told`` is its first SM_NOTIFY.
-    ``in_grace`` is the last refusal that shows the grace period (a lower bound of its end), ``grace_over`` the
-    first answer that shows its end (an upper bound); ``hosts/grace.py`` finds both. ``lived_on`` says, as a
-    sentence, why only lockd or nfsd seems to have restarted; ``unbroken`` that a connection of the host proves it.
-    """
-
-    number: int
-    host: int
-    not_before: At | None
-    not_after: At
-    evidence: list[Evidence]
-    strength: int
-    kinds: set[What] = field(default_factory=set)
-    told: At | None = None
-    state_before: int | None = None
-    state_after: int | None = None
-    in_grace: At | None = None
-    grace_over: At | None = None
-    lived_on: str = ""
-    unbroken: bool = False
-    until: int | None = None  # ns: when the next life of this host began
-
-    @property
-    def proven(self) -> bool:
-        """Whether anything but the host's own word says so: an SM_NOTIFY can be sent without a restart."""
-        return bool(self.kinds - HEARSAY)
-
-    def during(self, at: At) -> bool:
-        """Whether a moment lies in this life."""
-        return at.time >= self.not_after.time and (self.until is None or at.time < self.until)
 
 
 @dataclass(slots=True)
@@ -166,7 +127,12 @@ class _Reader:
                 if boot is None and self.life.ordinary is None and sign.what is What.RECLAIMED:
                     self._begin([sign])  # the capture began in the middle of a recovery
                     return True
-                return boot is not None and self.life.ordinary is None and self.life.since is None
+                if boot is None:
+                    return False
+                decided = self.life.ordinary is not None or self.life.since is not None
+                # frames may be a little out of order: so soon after a restart, one more refusal needs another sign
+                soon = sign.at.time - boot.not_after.time < LONGEST_GRACE and not self.life.pending
+                return not decided or soon
             case What.RESET | What.CLOSED:
                 return boot is not None and sign.began <= boot.not_after.time
             case What.STATE:
@@ -227,7 +193,7 @@ class _Reader:
         boot = Boot(
             number=0,
             host=self.host,
-            not_before=self._last_of_old_life(first),
+            not_before=self._last_of_old_life(first, [s.at for s in signs if s.what is What.CLOSED]),
             not_after=first,
             evidence=[Evidence(s.at, s.text) for s in signs[:EVIDENCE]],
             strength=sum(kinds.values()),
@@ -265,32 +231,16 @@ class _Reader:
         closed = next(s.at.time for s in signs if s.what is What.CLOSED)
         return any(closed < s.first_time < closed + LOCKD_ONLY and s.packets > 1 for s in self.streams)
 
-    def _last_of_old_life(self, first: At) -> At | None:
-        """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a
-        connection that it had then.
+    def _last_of_old_life(self, first: At, closed: list[At]) -> At | None:
+        """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a connection
+        that it had then. What a kernel says of a connection that its lockd has closed is no life of lockd.
         """
         ordinary = self.life.ordinary
         if ordinary is None:
-            old = [s for s in self.streams if s.last_time < first.time and s.ended]
-            return max((At(s.last_time, s.capture, s.last_frame) for s in old), default=None)
-        times = [
+            return max(closed, default=None)
+        times = [] if closed else [
             At(s.last_time, s.capture, s.last_frame)
             for s in self.streams
             if s.first_time < ordinary.time and s.last_time < first.time
-        ]
-        return max([ordinary, *times])
-
-
-def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
-    """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one."""
-    own = [boot for boot in found if boot.host == host]
-    index = bisect_left([boot.not_after.time for boot in own], time + 1)
-    return own[index - 1] if index else None
-
-
-def look_back(found: list[Boot], requests: list[Request]) -> None:
-    """Fill ``not_before`` with the last lock call of the host itself, where nothing else tells of its old life."""
-    for boot in found:
-        if boot.not_before is None:
-            spoke = [s.at for r in requests if r.client == boot.host for s in r.sends if s.at < boot.not_after]
-            boot.not_before = max(spoke, default=None)
+        ]  # fmt: skip
+        return max([ordinary, *closed, *times])

@@ -9,7 +9,7 @@ monitoring before they check for the grace period.
 
 from __future__ import annotations
 
-from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.hosts.signs import Sign, What
 
 

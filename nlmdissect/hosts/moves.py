@@ -14,7 +14,7 @@ from itertools import pairwise
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.hosts.signs import SECOND
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from nlmdissect.capture.messages import Kind, Signal, Stream, Traffic
 from nlmdissect.findings import At
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.signs import GETPORT, SECOND
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts

@@ -14,7 +14,7 @@ from nlmdissect.capture.block import Source
 from nlmdissect.findings import At, Evidence, Finding, LockRef, RuleResult
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.protocols.nlm import END
 from nlmdissect.report.times import iso
 

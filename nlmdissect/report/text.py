@@ -18,7 +18,7 @@ from rich.text import Text
 
 from nlmdissect.analysis import Analysis, display_filters
 from nlmdissect.findings import At, Confidence, Finding, LockRef, Severity
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.times import clock, day, duration
 from nlmdissect.report.unjudged import unjudged

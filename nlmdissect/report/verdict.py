@@ -42,8 +42,20 @@ def verdict(analysis: Analysis) -> Verdict:
         word = Word.WARNING
     else:
         word = Word.WRONG if worst.confidence is Confidence.CONFIRMED else Word.SUSPECTED
-    what = summary(BY_CODE[worst.code].doc).rstrip(".") if worst.code in BY_CODE else shorten(worst.title)
-    return Verdict(word, f"{what} ({_who(analysis, worst)}){_rest(bad, worst)}")
+    harm = max(bad, key=lambda f: (f.severity or 0, f.confidence, f.caused_by is None))
+    if word is Word.SUSPECTED and harm.confidence is Confidence.CONFIRMED and harm.severity is Severity.ERROR:
+        # what happened is certain, and only why it did is not
+        because = f"; suspected cause {_who(analysis, worst)}"
+        return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, harm)}){because}")
+    return Verdict(word, f"{_what(worst)} ({_who(analysis, worst)}){_rest(bad, worst)}")
+
+
+def _what(finding: Finding) -> str:
+    """The rule's own sentence; the finding's where it is milder than the rule at its worst."""
+    rule = BY_CODE.get(finding.code)
+    if rule is None or (finding.severity or 0) < rule.severity:
+        return shorten(finding.title, 300)
+    return summary(rule.doc).rstrip(".")
 
 
 def _who(analysis: Analysis, finding: Finding) -> str:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery
+from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import GRANTED, Op
 
 CHANGES = frozenset({Op.LOCK, Op.NM_LOCK, Op.UNLOCK})
+
+
+def restarting(history: History, grants: list[Grant]) -> bool:
+    """Whether anything says, if not enough, that one side restarted between the two grants."""
+    return any(
+        sign.host in (g.file.server, g.owner.client)
+        and sign.what in STRENGTH
+        and sign.what is not What.LOOKUP
+        and g.piece.granted < sign.at <= g.at
+        for sign in history.signs
+        for g in grants
+    )
 
 
 def unsettled(history: History, grants: list[Grant]) -> bool:

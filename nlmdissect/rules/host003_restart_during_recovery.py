@@ -9,7 +9,8 @@ from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssess
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import START_UP, Recovery
-from nlmdissect.hosts.boots import NOTIFY_WITHIN, Boot
+from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.boots import NOTIFY_WITHIN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rules import words
 

@@ -60,7 +60,7 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts),
         remedy="Look on the client for why statd did not reach lockd (capture on lo); restart the application.",
-        confidence=words.confidence(doubts, also=boot.proven),
+        confidence=words.confidence(doubts, also=boot.proven and words.heard_after(history, client, decided)),
         server=server,
         client=client,
         boot=boot.number,

@@ -46,6 +46,7 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     doubts = history.visibility.all((client, server), conditions, start, max(t.at.time for t in thefts))
     doubts += history.visibility.all((server, other), (V.DECODED,), first.asked.time, first.at.time)
     sure = first.piece.known and boot is not None and boot.proven and client != other and not unsettled(history, thefts)
+    sure = sure and words.heard_after(history, client, first.at.time)
     lost = words.lock_text(history, first.file, first.owner, first.piece)
     more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
     grants = [words.taken(history, theft) for theft in thefts]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.dealings import Callback
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import life_at
+from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.implementations import UNKNOWN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V

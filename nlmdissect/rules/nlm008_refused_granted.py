@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.dealings import Callback
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import life_at
+from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rpc.requests import GRACE, GRANTED, UNREADABLE, Op
 from nlmdissect.rules import requested, words

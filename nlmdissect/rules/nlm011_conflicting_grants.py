@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import unsettled
+from nlmdissect.rules.doubts import restarting, unsettled
 
 
 @rule("NLM011", "conflicting-grants", Severity.ERROR, source="C-17")
@@ -53,7 +53,13 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
             words.evidence(proof, [Evidence(g.asked, "NLM_LOCK") for g in grants]),
             consequence="Two owners may write the same bytes." + words.because(doubts),
             remedy="Check that the server's nodes share their lock state; report it to the vendor with these frames.",
-            confidence=words.confidence(doubts, also=client != other and not unsettled(history, grants)),
+            confidence=words.confidence(
+                doubts,
+                also=client != other
+                and not unsettled(history, grants)
+                and not restarting(history, grants)
+                and words.heard_after(history, client, end),
+            ),
             server=server,
             client=client,
             other=other,

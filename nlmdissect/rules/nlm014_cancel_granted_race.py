@@ -9,7 +9,7 @@ from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAs
 from nlmdissect.history.dealings import RPC_ERRORS, Callback
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import life_at
+from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.implementations import FREEBSD
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V

@@ -48,6 +48,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     conditions = (V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
     doubts = history.visibility.all((peer, sender), conditions, row.tries[0].at.time, last)
     alive = words.alive(history, peer, boot)
+    # over TCP the other direction may be here, and over UDP not
+    udp = any(s.src == peer and s.dst in {t.sender for t in row.tries} and not s.tcp for s in history.traffic.streams)
     held = words.grants(history, row.known)
     held += [words.granted(history, *item) for item in row.left]
     harmless = not held
@@ -65,7 +67,7 @@ def _finding(history: History, row: Recovery) -> Finding:
         ),
         remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that statd runs there.",
         severity=Severity.WARNING if harmless else None,
-        confidence=words.confidence(doubts, also=alive and len(row.tries) > 1 and boot.proven),
+        confidence=words.confidence(doubts, also=alive and udp and len(row.tries) > 1 and boot.proven),
         server=sender if row.role == "client" else peer,
         client=peer if row.role == "client" else sender,
         boot=boot.number,

@@ -11,7 +11,7 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Recovery
-from nlmdissect.hosts.boots import Boot, life_at
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import stuck
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import life_at
+from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.reach import PROHIBITED, Path, Unreached
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V

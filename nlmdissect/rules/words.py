@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import At, Confidence, Evidence, LockRef
 from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
-from nlmdissect.hosts.boots import Boot
+from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.handles import handle_text
 
+ROOM = 5 * SECOND
 MANY = 40  # more evidence than this helps nobody; the tables have the rest
 
 
@@ -89,7 +92,7 @@ def granted(history: History, file: File, owner: Owner, piece: Piece) -> Evidenc
     what, whose = f"{kind_of(piece.exclusive)} {span_text(piece.start, piece.end)}", host(history, owner.client)
     if not piece.known:
         return Evidence(piece.granted, f"{whose} svid {owner.svid} reclaims {what}: it says that it held it")
-    return Evidence(piece.granted, f"{what} granted to {whose} svid {owner.svid}")
+    return Evidence(piece.granted, f"{whose} svid {owner.svid} holds {what} from here on")
 
 
 def restart(history: History, boot: Boot) -> tuple[Evidence, ...]:
@@ -116,6 +119,14 @@ def because(doubts: Iterable[Sight]) -> str:
     """What a finding that is only suspected could not be sure of, as a sentence; empty if nothing."""
     reasons = dict.fromkeys(f"{sight.condition} {sight.why}" for sight in doubts)
     return f" Not certain: {'; '.join(reasons)}." if reasons else ""
+
+
+def heard_after(history: History, host: int, time: int) -> bool:
+    """Whether a host was heard after a moment (ns), if there was time: it may have said more, out of sight."""
+    if history.extent.last - time < ROOM:
+        return True
+    packets = any(span.src == host and span.last > time for span in history.traffic.activity)
+    return packets or any(s.kind is Kind.ARP and s.src == host and s.at.time > time for s in history.signals)
 
 
 def alive(history: History, peer: int, boot: Boot) -> bool:

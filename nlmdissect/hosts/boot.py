@@ -1,0 +1,66 @@
+"""A restart as a record, and which of them a moment belongs to."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from nlmdissect.findings import At, Evidence
+from nlmdissect.hosts.signs import What
+from nlmdissect.rpc.requests import Request
+
+HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
+
+
+@dataclass(slots=True)
+class Boot:
+    """One restart of one host, or of its lockd.
+
+    ``not_before`` is the last sign of the old life (None: before the capture), ``not_after`` the first of the new
+    one; ``strength`` adds up the different kinds of signs. ``kinds`` are those of this life, the later
+    ones included; ``told`` is its first SM_NOTIFY.
+    ``in_grace`` is the last refusal that shows the grace period (a lower bound of its end), ``grace_over`` the
+    first answer that shows its end (an upper bound); ``hosts/grace.py`` finds both. ``lived_on`` says, as a
+    sentence, why only lockd or nfsd seems to have restarted; ``unbroken`` that a connection of the host proves it.
+    """
+
+    number: int
+    host: int
+    not_before: At | None
+    not_after: At
+    evidence: list[Evidence]
+    strength: int
+    kinds: set[What] = field(default_factory=set)
+    told: At | None = None
+    state_before: int | None = None
+    state_after: int | None = None
+    in_grace: At | None = None
+    grace_over: At | None = None
+    lived_on: str = ""
+    unbroken: bool = False
+    until: int | None = None  # ns: when the next life of this host began
+
+    @property
+    def proven(self) -> bool:
+        """Whether anything but the host's own word says so: an SM_NOTIFY can be sent without a restart."""
+        return bool(self.kinds - HEARSAY)
+
+    def during(self, at: At) -> bool:
+        """Whether a moment lies in this life."""
+        return at.time >= self.not_after.time and (self.until is None or at.time < self.until)
+
+
+def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
+    """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one."""
+    own = [boot for boot in found if boot.host == host]
+    index = bisect_left([boot.not_after.time for boot in own], time + 1)
+    return own[index - 1] if index else None
+
+
+def look_back(found: list[Boot], requests: list[Request]) -> None:
+    """Where no sign tells of a host's old life, the last lock call or answer of it before the restart does."""
+    for boot in found:
+        if boot.not_before is None:
+            spoke = [s.at for r in requests if r.client == boot.host for s in r.sends if s.at < boot.not_after]
+            spoke += [a.at for r in requests if r.server == boot.host for a in r.answers if a.at < boot.not_after]
+            boot.not_before = max(spoke, default=None)
