@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from .block import Defect
+from ..findings import At
+from .block import Block, Defect
 from .messages import Kind, Span, Stream, Traffic
 from .tables import CONNECTIONS, ENDPOINTS, NFS_PORT, PAIRS, Tables
 
@@ -100,6 +101,15 @@ class Ledger:
             seen = known.macs[endpoint]
             if len(seen) < 64:
                 seen.setdefault(mac.to_bytes(6, "big"), frame)
+
+    def cut(self, block: Block) -> None:
+        """Count the frames of which the capture has only the beginning."""
+        cut = [i for i, (captured, wire) in enumerate(zip(block.captured, block.wire, strict=True)) if captured < wire]
+        if cut:
+            traffic, first = self.traffic, cut[0]
+            traffic.first_cut = traffic.first_cut or At(block.time[first], block.capture, block.first_frame + first)
+            traffic.cut += len(cut)
+            traffic.longest_cut = max(traffic.longest_cut, *(block.captured[i] for i in cut))
 
     def finish(self) -> None:
         """End of the recording."""

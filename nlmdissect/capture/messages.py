@@ -153,7 +153,8 @@ class Traffic:
     """What was visible. Complete when all batches have been read.
 
     ``programs`` counts calls by (program, version, src, dst), of every program, so that "NFS is here, NLM is not" can
-    be said. Replies that were not kept are counted in their streams.
+    be said. Replies that were not kept are counted in their streams. ``cut`` counts the frames of which the capture has
+    only the beginning; ``first_cut`` is the first of them, and ``longest_cut`` the most bytes that it has of one.
     """
 
     endpoints: Endpoints = field(default_factory=Endpoints)
@@ -161,6 +162,9 @@ class Traffic:
     activity: list[Span] = field(default_factory=list)
     programs: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
+    cut: int = 0
+    first_cut: At | None = None
+    longest_cut: int = 0
 
     def calls(self, program: int) -> dict[int, int]:
         """Calls of one program in the whole recording, by version."""

@@ -104,6 +104,7 @@ class MessageReader:
             return
         if block.capture != self._capture:
             self._enter(block.capture, block.time[0])
+        self._ledger.cut(block)
         done = 0
         while done < len(block.at):
             begin = done

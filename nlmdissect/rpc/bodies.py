@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nlmdissect.protocols import PORTMAP, Procedure, find
+from nlmdissect.protocols import NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.protocols.portmap import uaddr_port
 from nlmdissect.rpc.calls import NONE, Builder, Texts
 from nlmdissect.xdr.columns import Columns, decode_columns
@@ -74,6 +74,28 @@ def read_results(
             _keep_results(table, texts, of, body(inner.res), buf, ASKED)
     if procedure.name in ("GETADDR", "GETVERSADDR"):
         _ports_of_uaddrs(table, texts, rows)
+
+
+# What the answers to a program's calls look like, as far as they can be told without the call: the first layout that
+# takes a body to its last byte.
+UNASKED = {
+    (NLM, 1): (2, 1), (NLM, 3): (2, 1), (NLM, 4): (2, 1),  # the results of LOCK, then of TEST
+    (PORTMAP, 2): (3,), (NSM, 1): (2, 3),  # GETPORT; STAT and MON, UNMON
+}  # fmt: skip
+
+
+def read_unasked(table: Builder, texts: Texts, row: int, buf: NDArray[np.uint8], at: int, end: int) -> None:
+    """Read the body of an answer whose call is not in the capture; the port has told its program."""
+    program, version = int(table["program"][row]), int(table["version"][row])
+    one, start, stop = np.array([row]), np.array([at]), np.array([end])
+    for number in UNASKED.get((program, version), ()):
+        procedure = find(program, version, number)
+        if procedure is None or at == end:
+            continue
+        columns = decode_columns(_struct(procedure.res), buf, start, stop)
+        if columns.bad[0] == 0 and columns.at[0] == end:
+            _keep(table, texts, one, columns, buf, frozenset({"state"}))
+            return
 
 
 def _struct(t: Xdr) -> Struct:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nlmdissect.capture.messages import Messages
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, Procedure, find
-from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results
+from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results, read_unasked
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Builder, Calls, Texts
 from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
 from nlmdissect.xdr.columns import OK, TRUNCATED
@@ -185,6 +185,11 @@ class Pairing:
         h = unwrap_replies(h, buf, service)
         readable = (h.accept_stat[i] == 0) & (h.body[i] >= 0) & (table["encrypted"][rows] == 0)
         self._bodies(read_results, buf, rows[readable], h.body[i][readable], h.body_end[i][readable])
+        unasked = readable & (table["frame"][rows] == 0)
+        for row, at, end in zip(
+            rows[unasked].tolist(), h.body[i][unasked].tolist(), h.body_end[i][unasked].tolist(), strict=True
+        ):
+            read_unasked(table, self.texts, row, buf, at, end)
 
     def _guess_programs(self, rows: NDArray[np.int64]) -> None:
         """An answer without its call: the port that it comes from tells the program, if calls to it were seen."""

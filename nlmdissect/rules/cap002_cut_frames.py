@@ -9,6 +9,8 @@ from nlmdissect.history.history import History
 from nlmdissect.protocols import NLM, NSM
 from nlmdissect.rules import words
 
+RPC_BEGINS = 96  # bytes of a frame within which its first RPC header ends, over UDP without options
+
 
 @rule("CAP002", "cut-frames", Severity.INFO, source="V6")
 def cut_frames(history: History) -> Iterator[Verdict]:
@@ -32,6 +34,14 @@ def cut_frames(history: History) -> Iterator[Verdict]:
         .nonzero()[0]
         .tolist()
     )
+    traffic = history.traffic
+    if not traffic.programs and traffic.first_cut is not None and traffic.longest_cut < RPC_BEGINS:
+        yield Finding(
+            f"{traffic.cut} frames are cut to {traffic.longest_cut} bytes or less: no RPC header is left in them",
+            (Evidence(traffic.first_cut, "the first cut frame"),),
+            consequence="Nothing can be said about locks.",
+            remedy="Capture whole packets: tcpdump -s 0.",
+        )
     if not cut:
         return
     first = [calls.at(row) if calls.bad[row] else calls.reply_at(row) for row in cut[: words.MANY]]

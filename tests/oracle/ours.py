@@ -75,11 +75,15 @@ class _Reading:
         return ours
 
     def _empty(self) -> Iterator[str]:
-        """Columns of which no leaf is in the message must have nothing in them."""
+        """Columns of which no leaf is in the message must have nothing in them.
+
+        An answer without its call is read without knowing its procedure: tshark has nothing to hold it against.
+        """
         for column in sorted({*CALL_COLUMNS.values(), *REPLY_COLUMNS.values()} - WORKED_OUT):
             values = getattr(self.calls, column)
             for row in (values != (0 if column in ZEROES else NONE)).nonzero()[0].tolist():
-                if column not in self.filled.get(row, set()) and self.calls.program[row] in KEPT:
+                known = self.calls.program[row] in KEPT and self.calls.frame[row]
+                if known and column not in self.filled.get(row, set()):
                     yield f"row {row}, frame {self.calls.frame[row]}: {column} is {values[row]}, from nowhere"
 
     def _message(self, h: Headers, i: int) -> tuple[Message, int | None]:

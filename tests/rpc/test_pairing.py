@@ -77,7 +77,8 @@ def test_an_answer_without_its_call_is_kept():
     )
     assert table.at(orphan).frame == 2
     assert table.program[orphan] == 100021  # the port that it comes from has been called
-    assert table.status[orphan] == NONE  # but not which procedure it answers
+    assert table.procedure[orphan] == NONE  # but not which procedure it answers
+    assert table.status[orphan] == 1  # as far as it can be read without: a cookie and DENIED
 
 
 def test_an_answer_before_its_call_is_none():

@@ -49,6 +49,11 @@ def test_cap002_bodies_are_cut():
     assert story.says == ["info confirmed: 1"]
 
 
+def test_cap002_not_even_a_header_is_left():
+    story = told(CAP002, ONE_LOCK, snaplen=54)
+    assert story.says == ["info confirmed: 1"]
+
+
 def test_cap002_bodies_are_whole():
     assert told(CAP002, ONE_LOCK).outcome is Outcome.CLEAN
 
