@@ -78,6 +78,9 @@ class Recovery:
 
     def counts(self) -> dict[str, int]:
         """Orphans by outcome, in the words of the report; an orphan in parts counts once, by its worst part."""
+        if self.role == "server":
+            word = LEFT.get(self.notify, "unknown")
+            return {known: len(self.left) if known == word else 0 for known in RANKING}
         worst: dict[int, str] = {}
         for fate in self.fates:
             word = WORDS[fate.outcome]
@@ -87,6 +90,8 @@ class Recovery:
         return {word: sum(1 for w in worst.values() if w == word) for word in RANKING}
 
 
+# what the notice did to the locks that a restarted client had left behind
+LEFT = {Notify.UNDERSTOOD: "released", Notify.MISSING: "missing", Notify.UNANSWERED: "missing"}
 RANKING = ("stolen", "refused", "missing", "unknown", "released", "reclaimed")
 # fmt: off
 WORDS = {

@@ -113,7 +113,7 @@ def _recovery(history: History, row: Recovery) -> Object:
         "peer": history.names.address(row.peer),
         "role": row.role,
         "notify": row.notify.value,
-        "held": sum(counts.values()) if row.role == "client" else len(row.left),
+        "held": sum(counts.values()),
         **{word: counts[word] for word in ("reclaimed", "refused", "missing", "stolen", "released", "unknown")},
     }
 

@@ -200,13 +200,12 @@ class _Report:
             for word in ("held", *words):
                 table.add_column(word, justify="right", no_wrap=True)
             for row, of in zip(rows, counts, strict=True):
-                client = row.role == "client"
-                held = str(sum(of.values()) if client else len(row.left))
+                held = str(sum(of.values()))
                 name = Text(shorten(self.history.names.label(row.peer)))
                 cells = [
                     Text(
-                        str(of[word]) if client and of[word] else "-",
-                        "" if word == "reclaimed" or not of[word] else "red",
+                        str(of[word]) if of[word] else "-",
+                        "" if word in ("reclaimed", "released") or not of[word] else "red",
                     )
                     for word in words
                 ]

@@ -40,6 +40,9 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
         server, client, granted = row.file.server, row.owner.client, row.granted.time
         if server not in history.loopback.covers:
             continue
+        if _watched(history, server, client, granted):
+            yield Judged()
+            continue
         start = _watched_since(history, server, granted)
         if start is None or not history.loopback.covered(server, start, granted + AFTER):
             yield NotAssessed(
@@ -64,6 +67,15 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
             server=server,
             client=client,
         )
+
+
+def _watched(history: History, server: int, client: int, granted: int) -> bool:
+    """Whether the server was seen to watch the client before a grant, in the same life, and not to stop."""
+    mons = [m for m in history.loopback.mons if m.host == server and m.peer == client and m.at.time <= granted + SOON]
+    if not mons or not mons[-1].watch:
+        return False
+    since = mons[-1].at.time + TOLERANCE
+    return not any(b.host == server and since < b.not_after.time <= granted for b in history.boots)
 
 
 def _watched_since(history: History, server: int, granted: int) -> int | None:

@@ -81,11 +81,11 @@ def recoveries(analysis: Analysis) -> Rows:
     names = analysis.history.names
     for row in analysis.history.recoveries:
         counts, boot = row.counts(), row.boot
-        held = sum(counts.values()) if row.role == "client" else len(row.left)
         words = ("reclaimed", "refused", "missing", "stolen", "released", "unknown")
         yield (
-            boot.number, names.address(boot.host), names.address(row.peer), row.role, row.notify.value, held,
-            *(counts[word] for word in words), row.why, boot.not_after.capture, boot.not_after.frame,
+            boot.number, names.address(boot.host), names.address(row.peer), row.role, row.notify.value,
+            sum(counts.values()), *(counts[word] for word in words),
+            row.why, boot.not_after.capture, boot.not_after.frame,
         )  # fmt: skip
 
 

@@ -155,9 +155,9 @@ def test_a_peer_that_held_nothing():
 def test_a_restarted_client_and_its_server():
     held = "1 client1 > server NLM_LOCK fh=A oh=1 state=3\n2 server > client1 NLM4_GRANTED\n"
     new = "3 +60s client1 > server NLM_LOCK fh=B oh=2 state=5\n4 server > client1 NLM4_GRANTED\n"
-    assert recoveries(held + new) == ["server server missing: "]
+    assert recoveries(held + new) == ["server server missing: missing 1"]
     assert recoveries(held + new + "5 client1 > server SM_NOTIFY state=5\n6 server > client1 OK") == [
-        "server server understood: "
+        "server server understood: released 1"
     ]
 
 
