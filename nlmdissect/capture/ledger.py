@@ -12,7 +12,6 @@ from .tables import CONNECTIONS, ENDPOINTS, NFS_PORT, PAIRS, Tables
 MAX_STREAMS = 1 << 18
 MAX_SPANS = 1 << 20
 MAX_PROGRAMS = 1 << 14
-MAX_DEFECTS = 1 << 12
 FRAME_BITS = 40
 
 K = TypeVar("K")

@@ -114,7 +114,7 @@ def build(
     defects = [*(d for source in sources for d in source.defects), *traffic.defects]
     if dropped:
         defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
-    asked = requests(calls, texts)
+    asked = requests(calls)
     who = names(traffic.endpoints, calls, texts, asked, signals)
     kinds = implementations(asked, texts)
     seen = signs(calls, texts, asked, signals, traffic.streams, who)

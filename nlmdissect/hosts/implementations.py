@@ -15,8 +15,7 @@ class Implementation:
     """``by_address``: its statd takes an SM_NOTIFY from a known source address, whatever name it carries.
     ``grace``: default length of the grace period. ``tries``: for how long it repeats SM_NOTIFY. As a client,
     ``poll``: the longest pause between two LOCKs of a request that is BLOCKED; ``again``: how long it waits for the
-    answer to a call before it sends it again. As a server, ``recall``: how long it waits for the answer to a
-    GRANTED callback before it repeats it, 0: it never does. All in seconds."""
+    answer to a call before it sends it again. All in seconds."""
 
     name: str
     by_address: bool
@@ -24,16 +23,15 @@ class Implementation:
     tries: int
     poll: int = 30
     again: int = 10
-    recall: int = 0
 
 
-LINUX = Implementation("linux", True, 90, 900, recall=60)
+LINUX = Implementation("linux", True, 90, 900)
 # matches by name or any address that a name resolves to
 FREEBSD = Implementation("freebsd", True, 30, 24 * 3600, again=15)  # as its mount says; a generous guess
 ILLUMOS = Implementation("illumos", False, 90, 10**9, poll=5, again=5)
 MACOS = Implementation("macos", True, 45, 24 * 3600, again=8)  # by name, else by the names of the source address
 GANESHA = Implementation("ganesha", False, 90, 0)  # one shot, by the cluster's own tools
-UNKNOWN = Implementation("unknown", True, 90, 900, again=15, recall=60)  # the slowest of all
+UNKNOWN = Implementation("unknown", True, 90, 900, again=15)  # the slowest of all
 LONGEST_GRACE = max(kind.grace for kind in (LINUX, FREEBSD, ILLUMOS, MACOS, GANESHA))
 
 _OWNER = re.compile(rb"(\d+)@")

@@ -20,7 +20,7 @@ from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
 
 TOLERANCE = SECOND // 2  # two clocks of one host, or of two that were set from one source
 ROTATION = 2 * SECOND
-STAT, MON, UNMON, UNMON_ALL, SIMU_CRASH = 1, 2, 3, 4, 5
+MON, UNMON, UNMON_ALL = 2, 3, 4
 PORTMAP_SET = 1
 UPCALLS = frozenset(
     {(3, 16), (4, 16), (1, 16), (0, 1), (2, 17), (2, 18)}

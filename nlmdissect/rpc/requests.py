@@ -21,7 +21,7 @@ from typing import NamedTuple
 from nlmdissect.findings import At
 from nlmdissect.protocols import NLM
 from nlmdissect.protocols.nlm import END, span, status_name
-from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
+from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes
 RESULT_WITHIN = 60 * 10**9  # ns: a _RES from another address than was asked comes at once, or not at all
@@ -114,9 +114,9 @@ def final(status: str) -> bool:
     return status not in (BLOCKED, GRACE, UNREADABLE)
 
 
-def requests(calls: Calls, texts: Texts) -> list[Request]:
+def requests(calls: Calls) -> list[Request]:
     """Every NLM request of the recording, in the order of first transmission. Calls of other programs are left out."""
-    found = _Requests(calls, texts)
+    found = _Requests(calls)
     nlm = (calls.program == NLM) & (calls.version != 0) & (calls.version != 2) & (calls.frame != 0)
     for row in nlm.nonzero()[0].tolist():
         procedure = int(calls.procedure[row])
@@ -128,10 +128,9 @@ def requests(calls: Calls, texts: Texts) -> list[Request]:
 
 
 class _Requests:
-    def __init__(self, calls: Calls, texts: Texts) -> None:
+    def __init__(self, calls: Calls) -> None:
         self.all: list[Request] = []
         self._calls = calls
-        self._texts = texts
         self._by_arguments: dict[tuple[object, ...], Request] = {}
         self._by_cookie: dict[tuple[int, int, Op, int], Request] = {}
         self._asked: dict[tuple[int, Op, int], Request] = {}
