@@ -12,11 +12,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.lives import counted
 from nlmdissect.protocols import NFS
 from nlmdissect.rpc.calls import Calls
+
+BACK = 2 * 10**9  # ns; queues of one interface, and interfaces of one host, are mixed up by less
 
 WHAT = {
     Kind.GAP: "bytes of a TCP connection are missing",
@@ -56,6 +60,21 @@ def losses(signals: Iterable[Signal], streams: Iterable[Stream], calls: Calls) -
             what = f"frame {step.at.frame}: calls before it are missing, the xids have a hole"
             found[frozenset((step.src, step.dst))].append(Loss(step.before.time, step.at, what))
     return found
+
+
+def backwards(calls: Calls) -> str:
+    """Where the time of a capture goes back: its clock was set, or recordings stand in it one after another. Then the
+    order of its frames is not the order of events. "" if time always goes on.
+    """
+    rows = np.argsort(calls.frame, kind="stable")
+    rows = rows[calls.frame[rows] > 0]
+    for capture in np.unique(calls.capture[rows]).tolist():
+        here = rows[calls.capture[rows] == capture]
+        back = calls.time[here][:-1] - calls.time[here][1:]
+        if len(back) and back.max() > BACK:
+            frame, seconds = calls.frame[here[back.argmax() + 1]], back.max() / 1e9
+            return f"frame {frame}: the time goes back by {seconds:.0f} s, so the frames are not in the order of events"
+    return ""
 
 
 def _moments(calls: Calls) -> dict[tuple[int, int], list[int]]:

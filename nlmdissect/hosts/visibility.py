@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nlmdissect.capture.messages import Signal, Stream
-from nlmdissect.hosts.losses import Loss, losses
+from nlmdissect.hosts.losses import Loss, backwards, losses
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
@@ -63,6 +63,7 @@ class Visibility:
     datagrams: set[frozenset[int]]  # pairs between which UDP was seen
     announcers: set[int]  # hosts from which NSM or its look-ups were seen
     cut: dict[frozenset[int], list[tuple[int, str]]]
+    backwards: str  # where the time goes back, "" if it never does
     names: Names
     asked: dict[tuple[V, int, int, int, int], Sight] = field(default_factory=dict)
 
@@ -102,6 +103,8 @@ class Visibility:
             case V.NO_LOSS:
                 if self.extent.dropped:
                     return False, f"the capturing host dropped {self.extent.dropped} packets"
+                if self.backwards:
+                    return False, self.backwards
                 lost = [
                     loss.what
                     for loss in self.losses.get(both, ())
@@ -148,5 +151,6 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         datagrams={frozenset((s.src, s.dst)) for s in streams if not s.tcp},
         announcers=set(calls.src[announces & (calls.frame != 0)].tolist()),
         cut=cut,
+        backwards=backwards(calls),
         names=names,
     )

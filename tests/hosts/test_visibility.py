@@ -56,6 +56,20 @@ def test_v2_bytes_of_a_connection():
     assert not ask(V.NO_LOSS, text, (0, 20))
 
 
+def test_v2_the_time_goes_back():
+    """Two recordings in one file, as ``cat`` makes of pcapng: which lock came first is not told by the frames."""
+    first = "1 client1 > server NLM_LOCK\n2 server > client1 NLM4_GRANTED\n"
+    text = first + "3 @60 client2 > server NLM_LOCK fh=B\n4 server > client2 NLM4_GRANTED"
+    data, hosts = capture_of(text)
+    other = capture_of(first.replace("NLM_LOCK", "NLM_LOCK fh=C"))[0][24:]  # without the header of the file
+    for recording, whole in ((data, True), (data + other, False)):
+        history = history_of(recording)
+        pair = tuple(history.traffic.endpoints.find(hosts[name].addresses[0]) for name in ("server", "client1"))
+        sight = history.visibility.visible(pair, V.NO_LOSS, EPOCH * SECOND, (EPOCH + 10) * SECOND)
+        assert sight.holds == whole
+    assert sight.why.startswith("frame 5: the time goes back by 60 s")
+
+
 def test_v2_a_loss_between_others():
     text = LOCK + "lost client2 > server NLM_TEST\n3 server > client2 NLM4_GRANTED"
     assert ask(V.NO_LOSS, text)
