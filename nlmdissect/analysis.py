@@ -3,7 +3,7 @@ it but history.
 
 Theory of operation. Every rule runs over the whole recording, and findings are linked to their causes, before
 anything is left out: what a finding follows from does not depend on what a user wants to see. Then findings whose
-evidence lies wholly outside of the asked time go, then those of codes that were not selected. A finding whose cause
+first evidence lies outside of the asked time go, then those of codes that were not selected. A finding whose cause
 went follows from that one's cause.
 """
 

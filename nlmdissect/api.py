@@ -186,7 +186,7 @@ def read(
 ) -> Capture:
     """Read a capture, or several files that are one recording; "-" is standard input.
 
-    ``select`` and ``ignore`` are rule codes. ``since`` and ``until`` leave out findings whose evidence lies wholly
+    ``select`` and ``ignore`` are rule codes. ``since`` and ``until`` leave out findings whose first evidence lies
     outside of them; naive times are UTC. ``loopback`` says which host (address or name) a loopback capture belongs to,
     where its SM_MON calls do not say it. ``progress(done, total)`` is called with bytes while reading. Errors:
     CaptureError for a path that is no capture, or for files that are not one recording; UsageError for a code or a

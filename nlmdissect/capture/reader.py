@@ -110,8 +110,6 @@ class MessageReader:
             begin = done
             done, used = self._scan(block, begin, self._out)
             self._take(block, self._out, used, self._frames)
-            if self._tables.used[GROW] and not grow(self._tables):
-                self._ledger.defect("tcp", "table_full")
         self._frames += len(block.at)
         self._now = max(block.time)
         self._lanes[self._lane][0] = max(self._lanes[self._lane][0], self._now)
@@ -128,6 +126,8 @@ class MessageReader:
             self._lane = len(self._lanes) - 1
 
     def _scan(self, block: Block, begin: int, out: list[int]) -> tuple[int, int]:
+        if self._tables.used[GROW] and not grow(self._tables):
+            self._ledger.defect("tcp", "table_full")
         scope = self._lanes[self._lane][1] + 1
         base = block.capture << FRAME_BITS | block.first_frame
         return scan(

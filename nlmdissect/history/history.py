@@ -43,7 +43,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class History:
-    """Built once by ``read_history``, in the order of its fields; nothing in it changes afterwards."""
+    """Built once by ``read_history``; afterwards only ``visibility`` changes, which remembers what it was asked."""
 
     sources: tuple[Source, ...]
     traffic: Traffic

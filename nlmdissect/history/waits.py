@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from nlmdissect.findings import At
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.table import LockTable
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.ranges import Piece, conflicts
 from nlmdissect.rpc.requests import Answer, Request
 
@@ -89,12 +90,12 @@ class Waiting:
             del of[key]
         return [wait for _, wait in over]
 
-    def restarted(self, host: int, at: At) -> None:
-        """A host restarted: nobody waits there, or it waits no more."""
+    def restarted(self, boot: Boot) -> None:
+        """A host restarted: nobody waits there, or it waits no more. A process outlives its lockd, and asks again."""
         for of in self.open.values():
             for key, wait in list(of.items()):
-                if host in (wait.request.client, wait.request.server):
-                    wait.ended, wait.how = at, "restarted"
+                if boot.host == wait.request.server or (boot.host == wait.request.client and not boot.lived_on):
+                    wait.ended, wait.how = boot.not_after, "restarted"
                     del of[key]
 
 

@@ -22,6 +22,7 @@ from nlmdissect.history.walked import Reclaim as Reclaim
 from nlmdissect.history.walked import Walked as Walked
 from nlmdissect.history.watching import Watching
 from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.grace import in_grace
 from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND
@@ -152,7 +153,7 @@ class _Walker:
             self.done.left_behind[boot.number] = self.table.held_by(boot.host)
             self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after)
         self.watching.restarted(boot.host, boot.not_after)
-        self.waits.restarted(boot.host, boot.not_after)
+        self.waits.restarted(boot)
         for number, r in [item for of in self.open.values() for item in of.items()]:
             if r.server == boot.host:
                 self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
@@ -237,7 +238,7 @@ class _Walker:
     def _reclaim(self, r: Request, answer: Answer | None, pieces: tuple[Piece, ...]) -> Reclaim:
         at = answer.at if answer else r.at
         boot = life_at(self.boots, r.server, at.time)
-        return Reclaim(r, answer, boot.number if boot else None, pieces, _in_grace(boot, at))
+        return Reclaim(r, answer, boot.number if boot else None, pieces, in_grace(boot, at.time))
 
     def _too_late(self, server: int, at: At) -> bool:
         boot = life_at(self.boots, server, at.time)
@@ -271,13 +272,3 @@ def _is_late_copy(r: Request, answer: Answer) -> bool:
     if granted is None or granted.order >= answer.order:
         return False
     return not any(granted.order < send.order < answer.order for send in r.sends)
-
-
-def _in_grace(boot: Boot | None, at: At) -> bool | None:
-    if boot is None:
-        return None
-    if boot.in_grace is not None and at.time <= boot.in_grace.time:
-        return True
-    if boot.grace_over is not None and at.time >= boot.grace_over.time:
-        return False
-    return None

@@ -118,6 +118,7 @@ class _Reader:
                 self.found[-1].until = None
             self.stray += life.announced
             self.life = life.before or _Life()
+            self.life.pending, self.life.state = [], boot.state_after  # the same notice to another peer is no sign
 
     def _same_life(self, sign: Sign) -> bool:
         """Whether the last restart explains this sign already."""

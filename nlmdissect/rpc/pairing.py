@@ -22,7 +22,7 @@ from nlmdissect.capture.messages import Messages
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results, read_unasked
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Builder, Calls, Texts
-from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
+from nlmdissect.rpc.headers import Bad, Headers, read_headers, unwrap_replies
 from nlmdissect.xdr.columns import OK, TRUNCATED
 
 OPEN_CALLS = 1_000_000
@@ -116,6 +116,7 @@ class Pairing:
                 key = (src, sport, dst, dport, tcp, xid)
                 known = self._open.get(key)
                 if known is None or known.digest != digest or time - known.time > REPEAT_WITHIN:
+                    self._open.pop(key, None)  # its place is that of the newest now
                     known = self._open[key] = _Open(digest, time, [], [])
                 match.call(i, row, known.rows[0] if known.rows else NONE)
                 known.rows.append(row)
@@ -175,7 +176,8 @@ class Pairing:
             table[f"reply_{name}"][rows] = getattr(m, name)[i]
         np.add.at(table["replies"], np.array([*match.answered, *match.surplus], np.int64), 1)
         denied = np.where(h.reject_stat[i] == 0, RPC_MISMATCH, AUTH_ERROR)
-        table["rpc_status"][rows] = np.where(h.reply_stat[i] == 0, h.accept_stat[i], denied)
+        status = np.where(h.reply_stat[i] == 0, h.accept_stat[i], denied)
+        table["rpc_status"][rows] = np.where(h.bad[i] == Bad.REPLY_STATUS, NONE, status)
         table["low"][rows], table["high"][rows] = h.low[i], h.high[i]
         table["reply_bad"][rows] = np.where(h.bad[i] == OK, OK, TRUNCATED)
         table["reply_cut"][rows] = m.length[i] > m.end[i] - m.at[i]

@@ -172,7 +172,7 @@ class _Requests:
                 return
         if request is not None:
             at = At(int(c.time[row]), int(c.capture[row]), int(c.frame[row]))
-            request.answers.append(Answer(int(c.order[row]), at, status_name(int(c.status[row])), row))
+            request.answers.append(Answer(int(c.order[row]), at, self._stat(row), row))
 
     def _answer(self, request: Request, row: int, status: str) -> None:
         c = self._calls
@@ -182,7 +182,11 @@ class _Requests:
         c = self._calls
         if c.rpc_status[row] > 0:
             return RPC_STATUS[c.rpc_status[row]]
-        return status_name(int(c.status[row])) if c.status[row] != NONE else UNREADABLE
+        return self._stat(row)
+
+    def _stat(self, row: int) -> str:
+        status = int(self._calls.status[row])
+        return status_name(status) if status != NONE else UNREADABLE
 
     def _continues(self, earlier: Request, row: int) -> bool:
         c, last = self._calls, earlier.sends[-1]

@@ -144,6 +144,12 @@ def test_rpc_errors(accept):
         assert (table.low[0], table.high[0]) == (1, 3)
 
 
+@pytest.mark.parametrize("accept", [6, 7, 17, 0xFFFFFFFF])
+def test_a_status_that_rfc_5531_does_not_have_is_none(accept):
+    table = table_of([call(1), error(2, accept)])
+    assert (table.reply_frame[0], table.rpc_status[0], table.status[0]) == (2, NONE, NONE)
+
+
 def test_what_the_capture_cut():
     table = table_of([call(1, missing=10), answer(2, missing=4)])
     assert (table.cut[0], table.reply_cut[0]) == (1, 1)

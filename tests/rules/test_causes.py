@@ -49,7 +49,9 @@ def test_the_nearest_cause_comes_first():
 
 
 def test_there_are_no_circles():
-    roots = {consequence: set(of) for consequence, of, _ in CAUSES}
+    roots: dict[str, set[str]] = {}
+    for consequence, of, _ in CAUSES:
+        roots.setdefault(consequence, set()).update(of)
     for start in roots:
         reached, todo = set(), [start]
         while todo:
