@@ -39,7 +39,7 @@ DOORS = {
     "scapy": {"scapy_layer.py"},
     "pyshark": {"oracle.py"},
     "pandas": {"tables/__init__.py", "tables/wide.py"},
-    "rich": {"cli.py", "report/text.py", "report/moment_text.py", "report/progress.py"},
+    "rich": {"cli.py", "report/text.py", "report/story_text.py", "report/printer.py", "report/moment_text.py", "report/progress.py"},
     "typer": {"cli.py"},
     "plotly": {"report/plots.py", "report/html.py"},
     "dask": {"audit.py"},

@@ -45,9 +45,25 @@ def verdict(analysis: Analysis) -> Verdict:
     harm = max(bad, key=lambda f: (f.severity or 0, f.confidence, f.caused_by is None))
     if word is Word.SUSPECTED and harm.confidence is Confidence.CONFIRMED and harm.severity is Severity.ERROR:
         # what happened is certain, and only why it did is not
-        because = f"; suspected cause {_who(analysis, worst)}"
-        return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, harm)}){because}")
-    return Verdict(word, f"{_what(worst)} ({_who(analysis, worst)}){_rest(bad, worst)}")
+        because = f"; suspected cause {_who(analysis, [worst])}"
+        return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, [harm])}){because}")
+    same = _same_story(analysis, worst)
+    return Verdict(word, f"{_what(worst)} ({_who(analysis, same)}){_rest(bad, same)}")
+
+
+def told_of(analysis: Analysis, story: list[Finding]) -> str:
+    """Of whom a story tells: ``5 clients at server``; with one finding ``client at server``."""
+    roles = (("client", {f.client for f in story}), ("server", {f.server for f in story}))
+    return " at ".join(
+        f"{len(hosts)} {role}s" if len(hosts) > 1 else shorten(_name(analysis.history.names.label(host)))
+        for role, hosts in roles
+        if (host := next(iter(hosts))) is not None
+    )
+
+
+def _same_story(analysis: Analysis, worst: Finding) -> list[Finding]:
+    stories = [[analysis.findings[number] for number in story] for story in analysis.stories()]
+    return next((story for story in stories if any(f is worst for f in story)), [worst])
 
 
 def _what(finding: Finding) -> str:
@@ -58,10 +74,8 @@ def _what(finding: Finding) -> str:
     return summary(rule.doc).rstrip(".")
 
 
-def _who(analysis: Analysis, finding: Finding) -> str:
-    names = analysis.history.names
-    hosts = [shorten(_name(names.label(host))) for host in (finding.client, finding.server) if host is not None]
-    return ": ".join([finding.code, *([" at ".join(hosts)] if hosts else [])])
+def _who(analysis: Analysis, story: list[Finding]) -> str:
+    return ": ".join(part for part in (story[0].code, told_of(analysis, story)) if part)
 
 
 def _name(label: str) -> str:
@@ -69,8 +83,8 @@ def _name(label: str) -> str:
     return label.rpartition(" (")[0] or label
 
 
-def _rest(bad: list[Finding], worst: Finding) -> str:
-    others = [f for f in bad if f is not worst]
+def _rest(bad: list[Finding], told: list[Finding]) -> str:
+    others = [f for f in bad if not any(f is one for one in told)]
     counts = [
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is not None), "consequence"),
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is None), "more error"),
