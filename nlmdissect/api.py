@@ -65,9 +65,9 @@ class Capture:
                       lanes: int = 24) -> Figure:  # fmt: skip
         """The timeline of a recovery: hosts as lanes, restarts, grace period, notices, reclaims by answer, lost locks.
 
-        ``boot`` is a number in ``boots`` (None: the restart that did most harm), ``hosts`` are addresses or names (none:
-        the worst ones, at most ``lanes`` of them; the rest is one lane), ``start`` and ``end`` as in ``at``. Raises
-        UsageError for what the recording does not show.
+        ``boot`` is a number in ``boots`` (None: the restart that did most harm), ``hosts`` are addresses or names
+        (none: the worst ones, at most ``lanes`` of them; the rest is one lane), ``start`` and ``end`` as in ``at``.
+        Raises UsageError for what the recording does not show.
         """
         from nlmdissect.report import plots
 
