@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nlmdissect.analysis import display_filters
+from nlmdissect.analysis import Analysis, display_filters
 from nlmdissect.findings import At, Confidence, Evidence, Finding, LockRef, Severity
-from nlmdissect.report.escape import shorten, show, show_bytes
+from nlmdissect.report.escape import shorten, show
 from nlmdissect.report.pages import summary
-from nlmdissect.report.printer import Printer
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, told_of
-from nlmdissect.rpc.handles import handle_text
+from nlmdissect.report.voice import Voice
 from nlmdissect.rules import BY_CODE
 
 FRAMES = 8  # of a finding's evidence; JSON has all
@@ -28,15 +28,16 @@ SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severit
 class Stories:
     """Prints the findings of an analysis."""
 
-    def __init__(self, out: Printer) -> None:
-        self.out = out
+    def __init__(self, analysis: Analysis, console: Console) -> None:
+        self.analysis, self.console = analysis, console
+        self.voice = Voice(analysis.history)
 
     def print(self) -> None:
         """Each root with what follows from it; findings about the capture stand with what could not be judged."""
         stories = [
             story
-            for story in self.out.analysis.stories()
-            if not self.out.analysis.findings[story[0]].code.startswith(ABOUT_THE_CAPTURE)
+            for story in self.analysis.stories()
+            if not self.analysis.findings[story[0]].code.startswith(ABOUT_THE_CAPTURE)
         ]
         for place, story in enumerate(stories, 1):
             self._tree(story, f"{place}", 0)
@@ -45,15 +46,15 @@ class Stories:
         if len(story) > 1:
             self._story(story, label, depth)
             return
-        self._finding(self.out.analysis.findings[story[0]], label, depth)
-        for place, other in enumerate(self.out.analysis.together(self.out.analysis.consequences(story[0])), 1):
+        self._finding(self.analysis.findings[story[0]], label, depth)
+        for place, other in enumerate(self.analysis.together(self.analysis.consequences(story[0])), 1):
             self._tree(other, f"{label}.{place}", depth + 1)
 
     def _finding(self, finding: Finding, label: str, depth: int) -> None:
         sure = ", only suspected" if finding.confidence is Confidence.SUSPECTED else ""
         inside = self._head(finding, label, depth, sure)
-        self.out.print(Text(shorten(finding.title, TITLE), "bold"), inside)
-        self.out.print(_grid(self._parts(finding)), inside)
+        self._print(Text(shorten(finding.title, TITLE), "bold"), inside)
+        self._print(_grid(self._parts(finding)), inside)
 
     def _head(self, finding: Finding, label: str, depth: int, more: str) -> int:
         severity = finding.severity or Severity.INFO
@@ -62,18 +63,18 @@ class Stories:
             (f"{finding.code} {finding.name}", SEVERITY[severity]),
             (f"  {severity.name.lower()}{more}{'  follows from the above' if depth else ''}", "dim"),
         )
-        self.out.print()
-        self.out.print(head, 4 * depth)
+        self._print()
+        self._print(head, 4 * depth)
         return 4 * depth + len(label) + 2
 
     def _story(self, story: list[int], label: str, depth: int) -> None:
         """One thing that happened to several hosts: what it is, the first of them in full, and a row for each."""
-        findings = [self.out.analysis.findings[number] for number in story]
+        findings = [self.analysis.findings[number] for number in story]
         lead = findings[0]
         unsure = sum(f.confidence is Confidence.SUSPECTED for f in findings)
         sure = f", {'all' if unsure == len(story) else unsure} only suspected" if unsure else ""
-        inside = self._head(lead, label, depth, f"{sure}: {told_of(self.out.analysis, findings)}")
-        self.out.print(Text(summary(BY_CODE[lead.code].doc), "bold"), inside)
+        inside = self._head(lead, label, depth, f"{sure}: {told_of(self.analysis, findings)}")
+        self._print(Text(summary(BY_CODE[lead.code].doc), "bold"), inside)
         shared = set.intersection(*({e.at for e in f.evidence} for f in findings))
         parts: list[tuple[str, RenderableType]] = [
             ("e.g.", Text(shorten(lead.title, TITLE))),
@@ -82,17 +83,17 @@ class Stories:
         ]
         if common := [e for e in lead.evidence if e.at in shared]:
             parts.append(("frames", self._frames(common)))
-        self.out.print(_grid(parts), inside)
-        self.out.print(self._rows_of(story[:ROWS], shared), inside)
+        self._print(_grid(parts), inside)
+        self._print(self._rows_of(story[:ROWS], shared), inside)
         if len(story) > ROWS:
-            self.out.print(Text(f"and {len(story) - ROWS} more", "dim"), inside)
+            self._print(Text(f"and {len(story) - ROWS} more", "dim"), inside)
 
     def _rows_of(self, story: list[int], shared: set[At]) -> Table:
         """Who, which locks, the frames that are about nobody else, and what came of it."""
-        findings = [self.out.analysis.findings[number] for number in story]
+        findings = [self.analysis.findings[number] for number in story]
         role = "client" if len({f.client for f in findings}) > 1 else "server"
         columns: list[tuple[str, list[RenderableType]]] = [
-            (role, [Text(shorten(self.out.history.names.label(getattr(f, role)))) for f in findings]),
+            (role, [Text(self.voice.host(getattr(f, role))) for f in findings]),
             ("locks", [Text(self._owned(f.locks)) for f in findings]),
             ("frames", [Text(self._own_frames(f, shared)) for f in findings]),
             ("then", [self._then(number) for number in story]),
@@ -109,35 +110,35 @@ class Stories:
         if not locks:
             return ""
         more = f" and {len(locks) - 1} more" if len(locks) > 1 else ""
-        return f"{_range(locks[0])} on {handle_text(locks[0].fh)}{more}"
+        return f"{self.voice.piece(locks[0])}{more}"
 
     def _own_frames(self, finding: Finding, shared: set[At]) -> str:
-        return ", ".join(self.out.frame(e.at) for e in finding.evidence if e.at not in shared)
+        return ", ".join(self.voice.frame(e.at) for e in finding.evidence if e.at not in shared)
 
     def _then(self, number: int) -> Text:
         """What follows from one finding, each with the frame to open."""
         then = Text()
-        for of in (self.out.analysis.findings[other] for other in self.out.analysis.follow(number)):
+        for of in (self.analysis.findings[other] for other in self.analysis.follow(number)):
             first = of.evidence[0]
             then.append("; " if then else "")
             then.append(of.code, SEVERITY[of.severity or Severity.INFO])
-            then.append(f" {show(first.what)} ({self.out.frame(first.at)})")
+            then.append(f" {show(first.what)} ({self.voice.frame(first.at)})")
         return then
 
     def _parts(self, finding: Finding) -> Iterable[tuple[str, RenderableType]]:
         yield "means", Text(show(finding.consequence))
         yield "do", Text(show(finding.remedy))
         roles = (("client", finding.client), ("server", finding.server), ("other", finding.other))
-        hosts = [f"{role} {shorten(self.out.history.names.label(host))}" for role, host in roles if host is not None]
+        hosts = [f"{role} {self.voice.host(host)}" for role, host in roles if host is not None]
         if hosts:
             yield "hosts", Text(", ".join(hosts))
         for place, lock in enumerate(finding.locks[:LOCKS]):
-            yield "" if place else "locks" if len(finding.locks) > 1 else "lock", Text(self._lock(lock))
+            yield "" if place else "locks" if len(finding.locks) > 1 else "lock", Text(self.voice.lock(lock))
         if len(finding.locks) > LOCKS:
             yield "", Text(f"and {len(finding.locks) - LOCKS} more", "dim")
         yield "frames", self._frames(finding.evidence)
         for capture, text in display_filters(finding):
-            yield "filter", Text(text if len(self.out.history.sources) == 1 else f"{capture}: {text}", "dim")
+            yield "filter", Text(text if len(self.analysis.history.sources) == 1 else f"{capture}: {text}", "dim")
 
     def _frames(self, of: Sequence[Evidence]) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
@@ -147,23 +148,17 @@ class Stories:
         runs = [list(run) for _, run in groupby(of, key=lambda evidence: evidence.what)]
         for place, run in enumerate(runs[:FRAMES]):
             style = "bold" if place == 0 else ""
-            first, again = run[0], [self.out.frame(evidence.at) for evidence in run[1:]]
+            first, again = run[0], [self.voice.frame(evidence.at) for evidence in run[1:]]
             what = show(first.what) + (f"; again in {', '.join(again)}" if again else "")
             grid.add_row(
-                Text(self.out.frame(first.at), style), Text(self.out.time(first.at.time), "dim"), Text(what, style)
+                Text(self.voice.frame(first.at), style), Text(self.voice.time(first.at.time), "dim"), Text(what, style)
             )
         if len(runs) > FRAMES:
             grid.add_row("", "", Text(f"and {sum(map(len, runs[FRAMES:]))} more", "dim"))
         return grid
 
-    def _lock(self, lock: LockRef) -> str:
-        owner = f"{shorten(lock.caller_name)} svid {lock.svid} oh {shorten(show_bytes(lock.oh))}"
-        return f"{_range(lock)} on {handle_text(lock.fh)}, owner {owner} (frame {self.out.frame(lock.at)})"
-
-
-def _range(lock: LockRef) -> str:
-    kind, end = ("write" if lock.exclusive else "read"), ("EOF" if lock.end is None else lock.end)
-    return f"{kind} {lock.start}-{end}"
+    def _print(self, what: RenderableType = "", indent: int = 0) -> None:
+        self.console.print(Padding(what, (0, 0, 0, indent)) if indent else what)
 
 
 def _grid(rows: Iterable[tuple[str, RenderableType]]) -> Table:
