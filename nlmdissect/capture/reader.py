@@ -28,6 +28,7 @@ from .rows import (
     REASONS,
     SEGMENT,
     SIGNAL,
+    VERIFIER,
     WIDTH,
 )  # fmt: skip
 from .scan import scan
@@ -162,6 +163,8 @@ class MessageReader:
                 self._icmp(a, b, buf, c, d, bool(e), f, stamp)
             elif kind == ARP:
                 self._arp(buf, a, b, stamp)
+            elif kind == VERIFIER:
+                ledger.verifier(a, b, c, d, e, f, g, h)
             elif kind == DEFECT:
                 ledger.defect(*REASONS[a])
 
@@ -226,9 +229,7 @@ class MessageReader:
     def _notice(self, kind: Kind, flow: int, count: int, stamp: Stamp) -> None:
         self._signal(kind, stamp, self._ledger.ends(flow), count)
 
-    def _signal(
-        self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None
-    ) -> None:
+    def _signal(self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None) -> None:
         order, time, capture, frame = stamp
         self._signals.append((order, Signal(kind, At(time, capture, frame), *ends, a, b, quoted)))
 

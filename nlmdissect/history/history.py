@@ -31,6 +31,7 @@ from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
 from nlmdissect.hosts.reach import Unreached, unreached
 from nlmdissect.hosts.signs import Sign, signs
+from nlmdissect.hosts.verifiers import verifiers
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
 from nlmdissect.rpc.pairing import Pairing
@@ -117,8 +118,9 @@ def build(
     asked = requests(calls)
     who = names(traffic.endpoints, calls, texts, asked, signals)
     kinds = implementations(asked, texts)
-    seen = signs(calls, texts, asked, signals, traffic.streams, who)
-    life = lives(traffic.streams, calls)
+    written = verifiers(traffic.verifiers, traffic.failed_writes)
+    seen = signs(calls, texts, asked, signals, traffic.streams, who, written)
+    life = lives(traffic.streams, calls, written)
     restarts, stray = boots(seen, traffic.streams, life, traffic.endpoints)
     look_back(restarts, asked)
     bound_grace(restarts, seen)

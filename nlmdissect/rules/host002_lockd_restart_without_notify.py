@@ -19,9 +19,9 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
     the lock table just as a reboot does, but sm-notify runs once per boot: no client is told, and none reclaims.
 
     How it is seen: signs that lockd began a new life (a new port, a grace period, old connections gone), together
-    with signs that the host did not: another TCP connection of it goes on across the restart, or its connections
-    were closed in order and it was back within seconds. And no SM_NOTIFY to a client with locks before the grace
-    period was over.
+    with signs that the host did not: another TCP connection of it goes on across the restart, its NFS write verifier
+    is the same before and after, or its connections were closed in order and it was back within seconds. And no
+    SM_NOTIFY to a client with locks before the grace period was over.
 
     What it cannot see: whether the whole host restarted, where no other traffic of it is in the capture; then this
     is NSM001.

@@ -30,6 +30,8 @@ CALLS: dict[str, tuple[str, int, int]] = {  # verb -> service, program, procedur
     "GETPORT": ("portmap", PORTMAP, 3),
     "MNT": ("mount", MOUNT, 1),
     "NFS": ("nfs", NFS, 1),
+    "WRITE": ("nfs", NFS, 7),
+    "COMMIT": ("nfs", NFS, 21),
 }
 STATD = frozenset({"STAT_SUCC", "STAT_FAIL"})
 LOCAL = frozenset({"SM_MON", "SM_UNMON", "NLM_SM_NOTIFY"})  # only a loopback has these
@@ -84,6 +86,9 @@ def body_of(
         values = {"prog": wanted[0], "vers": wanted[1], "prot": 6 if "proto-tcp" in words else 17, "port": port}
     elif program == MOUNT:
         return program, version, procedure, packets.opaque(b"/export")
+    elif verb in ("WRITE", "COMMIT"):
+        rest = struct.pack(">QI", 0, 4) + (struct.pack(">I", 0) + packets.opaque("data") if verb == "WRITE" else b"")
+        return program, version, procedure, packets.opaque(b"A" * 32) + rest
     elif program == NFS:
         return program, version, procedure, packets.opaque(b"A" * 32) if version == 3 else bytes(32)
     else:
@@ -166,9 +171,20 @@ def answer(asked: Sent, verb: str, words: list[str], given: dict[str, str]) -> b
         said = _holder(stat, given) if procedure == 1 else stat
         values: dict[str, Any] = {"cookie": cookie_of(asked), "stat": said, "sequence": 0}
         results = encode(found.res, {name: values[name] for name in found.res.fields})
+    elif asked.verb in ("WRITE", "COMMIT"):
+        results = written(asked.verb == "WRITE", int(given.get("error", 0)), given.get("verf", ""), "stable" in words)
     elif asked.service in ("nfs", "mount"):
         results = bytes(88)
     return packets.rpc_reply(asked.xid, results)
+
+
+def written(write: bool, error: int, verf: str, stable: bool) -> bytes:
+    """The result of WRITE or COMMIT (RFC 1813 sections 3.3.7 and 3.3.21), with attributes before and after."""
+    attributes = struct.pack(">I24xI84x", 1, 1)
+    if error:
+        return struct.pack(">I", error) + attributes
+    done = struct.pack(">II", 4, 2 if stable else 0) if write else b""
+    return struct.pack(">I", 0) + attributes + done + verf.encode().ljust(8, b".")
 
 
 def _holder(stat: int, given: dict[str, str]) -> dict[str, Any]:

@@ -13,12 +13,14 @@ with new xids, unless the line says ``alive``.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
            NLM_CANCEL, NLM_UNLOCK, NLM_GRANTED, NLM_SHARE, NLM_UNSHARE, NM_LOCK, NLM_FREE_ALL, and the _MSG forms;
-           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4. On lo: SM_MON mon_name= my_name=,
-           SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd.
+           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4, WRITE, COMMIT (over TCP, but ``udp``).
+           On lo: SM_MON mon_name= my_name=, SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback),
+           SET statd|lockd.
            Any of them: xid= port= sport= tcp krb5p
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
 Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothing in it), port 4045, SYSTEM_ERR,
            PROG_UNAVAIL, ...: to the latest call of the other side that has none, or ``to=n``.
+           OK verf=a [stable], OK error=5: of a WRITE or COMMIT.
            NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
            short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
@@ -188,7 +190,7 @@ class Story:
             auth, args = {"cred": PRIVACY}, packets.opaque(bytes(b ^ 0xA5 for b in args))  # type: ignore[dict-item]
         message = packets.rpc_call(xid, program, version, procedure, args, **auth)  # type: ignore[arg-type]
         service = CALLS[line.verb][0]
-        tcp = "tcp" in line.words or service == "nfs"
+        tcp = "tcp" in line.words or (service == "nfs" and "udp" not in line.words)
         dport = int(given.get("port", PORTS[service]))
         sport = int(given.get("sport", 700 + source.number)) if service != "portmap" else 40000 + source.number
         sent = Sent(number, line.ends, (sport, dport), tcp, service, xid, message, line.verb, version, line.given)
