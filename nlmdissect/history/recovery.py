@@ -117,6 +117,8 @@ class Recoveries:
         """One row for each restart and peer, in time order."""
         for boot in boots:
             fates = [fate for fate in walked.table.fates if fate.boot == boot.number]
+            # not all that was reclaimed has that fate: it may have been stolen before
+            reclaimers = {r.request.client for r in walked.reclaims if r.boot == boot.number}
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
@@ -127,11 +129,11 @@ class Recoveries:
             }
             for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
                 self.rows.append(
-                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates)
+                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], reclaimers)
                 )
             for peer in sorted(servers | ((told - clients) & self._servers(boot.host))):
                 self.rows.append(
-                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], fates)
+                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], reclaimers)
                 )
         return self.rows
 
@@ -156,14 +158,13 @@ class Recoveries:
         role: str,
         fates: list[Fate],
         left: list[tuple[File, Owner, Piece]],
-        all_fates: list[Fate],
+        reclaimers: set[int],
     ) -> Recovery:
         fates = _given_up_too_late(boot, fates)
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
-        acted = any(fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED, Outcome.UNANSWERED) for fate in fates)
-        reacted = {fate.owner.client for fate in all_fates if fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED)}
-        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reacted - {peer})
+        acted = role == "client" and peer in reclaimers
+        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reclaimers - {peer})
         if role == "server" and any(boot.during(at) for at in self.freed.get((boot.host, peer), ())):
             notify, why = Notify.UNDERSTOOD, "NLM_FREE_ALL, which needs no monitor"
         return Recovery(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -34,7 +34,8 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
         if row.role != "client" or not row.known:
             continue
         yield Judged(len(row.known))
-        missing = tuple(f for f in row.known if f.outcome in (Outcome.MISSING, Outcome.STOLEN))
+        lost = (f for f in row.known if f.outcome in (Outcome.MISSING, Outcome.STOLEN))
+        missing = tuple(f for f in lost if not _reclaimed(history, f))
         if row.notify is not Notify.UNDERSTOOD or not missing or is_lost(history, row):
             continue
         if row.decided is None:
@@ -43,6 +44,19 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
             )
             continue
         yield _finding(history, row, missing, row.decided)
+
+
+def _reclaimed(history: History, fate: Fate) -> bool:
+    """Whether the client did ask for it, if only when another owner had it: NLM001 and NLM003 tell of the answer."""
+    return any(
+        reclaim.boot == fate.boot
+        and File(r.server, r.fh) == fate.file
+        and Owner(r.client, r.oh, r.svid) == fate.owner
+        and r.start <= fate.piece.start
+        and fate.piece.end <= r.end
+        for reclaim in history.walked.reclaims
+        for r in (reclaim.request,)
+    )
 
 
 def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided: int) -> Finding:

@@ -379,3 +379,16 @@ def test_the_client_acted_as_if_it_was_told():
     """,
     )
     assert story.says == []
+
+
+def test_who_reclaims_was_told_even_if_the_lock_had_been_stolen_by_then():
+    """The notice is not in the capture; the reclaim says that it was received."""
+    stolen = """
+        13  +60s client2 > server   NLM_LOCK fh=A oh=2
+        14       server  > client2  NLM4_GRANTED
+        15  +10s client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        16       server  > client1  NLM4_DENIED_GRACE_PERIOD
+    """
+    assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, stolen).says == []
+    silent = stolen.partition("15")[0] + "15 +10s client1 > server NFS"
+    assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, silent).says != []
