@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
@@ -11,6 +12,12 @@ from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 
+RPCBIND = 111
+UNSENT = "Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, /var/lib/nfs/sm)."
+UNHEARD = (
+    "See that rpcbind runs on the client and that UDP from the server reaches its port 111, then run sm-notify -f "
+    "on the server."
+)
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
@@ -67,17 +74,17 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
     tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
+    refused = _refused(history, row) if tried and not unsent else []
     who = words.host(history, client)
     return Finding(
         f"{words.who_restarted(history, boot)} and never sent SM_NOTIFY to {who}, "
         f"which held {words.locks_text(history, orphans)}{asked}",
-        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, over),
+        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, refused, over),
         consequence=f"{who} does not know that its locks are gone."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
-        remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, "
-        "/var/lib/nfs/sm); restart the applications that held these locks.",
+        remedy=(UNHEARD if tried and not unsent else UNSENT) + " Restart the applications that held these locks.",
         confidence=words.confidence(
             doubts, also=not unsent and not unseen and boot.proven and words.alive(history, client, boot)
         ),
@@ -86,6 +93,18 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         boot=boot.number,
         locks=words.refs(history, orphans),
     )
+
+
+def _refused(history: History, row: Recovery) -> list[Evidence]:
+    """What ICMP says of the look-ups of the client's statd."""
+    return [
+        Evidence(s.at, f"ICMP unreachable (type {s.a}, code {s.b}) about it")
+        for s in history.signals
+        if s.kind is Kind.ICMP
+        and s.quoted is not None
+        and (s.quoted.src, s.quoted.dst, s.quoted.dport) == (row.boot.host, row.peer, RPCBIND)
+        and row.boot.during(s.at)
+    ]
 
 
 def _answer(port: int | None) -> str:

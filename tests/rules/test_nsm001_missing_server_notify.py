@@ -392,3 +392,27 @@ def test_who_reclaims_was_told_even_if_the_lock_had_been_stolen_by_then():
     assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, stolen).says == []
     silent = stolen.partition("15")[0] + "15 +10s client1 > server NFS"
     assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, silent).says != []
+
+
+UNHEARD = """
+     7        server  > client1  GETPORT statd
+     8        client1 > server   ICMP port client1 port=111
+     9  +2s   server  > client1  GETPORT statd
+    10        client1 > server   ICMP port client1 port=111
+    11        server  > client2  GETPORT statd
+    12        client2 > server   port 662
+    13        server  > client2  SM_NOTIFY mon_name=server state=5
+    14        client2 > server   OK
+    15        client2 > server   NLM_LOCK fh=B oh=2 reclaim
+    16        server  > client2  NLM4_GRANTED
+    17  +60s  client1 > server   NLM_LOCK fh=C oh=3
+    18        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_the_portmapper_of_the_client_does_not_listen():
+    in_grace = ONE_IS_TOLD.partition("     7 ")[0]
+    found = told(NSM001, TWO_HOLD_LOCKS, in_grace, UNHEARD).findings
+    assert [e.at.frame for e in found[0].evidence if "ICMP" in e.what] == [8, 10]
+    assert "rpcbind runs on the client" in found[0].remedy
+    assert "sm-notify did not run" in told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, GRACE_ENDS).findings[0].remedy
