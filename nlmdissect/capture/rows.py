@@ -7,7 +7,7 @@ from __future__ import annotations
 
 WIDTH = 10
 
-MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, ARP, MAC, ACTIVE, CALLS, CLOSED, DEFECT, VERIFIER = range(12)
+MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, ARP, MAC, ACTIVE, CALLS, CLOSED, DEFECT, VERIFIER, DNS = range(13)
 """
 MESSAGE   flow, at, bytes captured, bytes on the wire, CALL or REPLY, IP id (-1: TCP), bits of conn_flags
 SEGMENT   flow, seq, ack, TCP flags, payload at, bytes captured, bytes on the wire, fresh (see scan)
@@ -21,6 +21,7 @@ CALLS     flow, program, version, count
 CLOSED    flow, packets, bytes, first (ns), last (ns), first frame, last frame, replies
 DEFECT    reason
 VERIFIER  flow * 2 + loose, high word, low word, first (ns), last (ns), first frame, last frame, last error (ns)
+DNS       src, dst, payload at, bytes
 """
 
 REASONS = (

@@ -5,9 +5,10 @@ Written in the subset that numba compiles; see ``scan.py`` for how the two roads
 
 from __future__ import annotations
 
+from .dns import PORT, is_answer
 from .follow import MASK, count_other, follow, hand_over, wants
 from .probe import CUT, HEADER, NOTHING, OTHER, REPLY, WINDOW, be16, be32, classify, is_reply, plausible, sane_flavor
-from .rows import CALLS, CLOSED, DEFECT, MESSAGE, SEGMENT, SIGNAL, TOO_MANY_CONNECTIONS, put
+from .rows import CALLS, CLOSED, DEFECT, DNS, MESSAGE, SEGMENT, SIGNAL, TOO_MANY_CONNECTIONS, put
 from .tables import LOST, SLOW, SYNC, UNSEEN, Ints, Tables, flow
 from .verifiers import asked_nfs, take_answer
 
@@ -24,6 +25,8 @@ def datagram(
     """A UDP datagram is RPC or it is not. Only those that are have a flow: DNS must not fill the table."""
     at = l4 + 8
     got = min(have - at, length)
+    if be16(buf, l4) == PORT and is_answer(buf, at, got, length):
+        return put(out, k, DNS, i, src, dst, at, got, 0, 0, 0, 0)
     what = classify(buf, at, got, keep)
     if what in (NOTHING, CUT):
         return k

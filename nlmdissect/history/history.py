@@ -116,7 +116,8 @@ def build(
     if dropped:
         defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
     asked = requests(calls)
-    who = names(traffic.endpoints, calls, texts, asked, signals)
+    who = names(traffic.endpoints, calls, texts, asked, signals, traffic.answers)
+    defects += who.resolved.defects
     kinds = implementations(asked, texts)
     written = verifiers(traffic.verifiers, traffic.failed_writes)
     seen = signs(calls, texts, asked, signals, traffic.streams, who, written)

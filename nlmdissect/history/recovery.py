@@ -5,8 +5,9 @@ notified, and reclaim every piece that it held. Role ``server``: the restarted h
 should notify the peer, which then frees what the old life held. Rules read these rows; they re-derive nothing.
 
 *Understood* means: answered, and the notice came from the address that the locks were taken from (a receiver that
-goes by names must know the name as well), or another client of the same restart acted on the same name and sender,
-or this one did. An answer alone proves nothing: statd answers what it ignores.
+goes by names must know the name as well), or the receiver's resolver told it that the announced name has that
+address, or another client of the same restart acted on the same name and sender, or this one did. An answer alone
+proves nothing: statd answers what it ignores.
 """
 
 from __future__ import annotations
@@ -216,9 +217,12 @@ class Recoveries:
         if any(self._same_notice_understood(t, boot, reacted) for t in answered):
             return Notify.UNDERSTOOD, "another client of the same restart acted on the same name and address"
         right = [t for t in answered if t.sender == boot.host]
+        if not right and (by := self._by_dns(answered, boot.host)):
+            return Notify.UNDERSTOOD, f"answered, and its resolver told it that {by} is the address of the locks"
         if not right:
             return Notify.ANSWERED, "answered, but it came from another address than the locks were taken from"
-        if self.kinds.get(peer, UNKNOWN).by_address or any(self._name_known(t, boot) for t in right):
+        known = self.kinds.get(peer, UNKNOWN).by_address or self._by_dns(right, boot.host)
+        if known or any(self._name_known(t, boot) for t in right):
             return Notify.UNDERSTOOD, "answered, and it came from the address that the locks were taken from"
         return Notify.ANSWERED, "answered, but the receiver goes by names and the name is another one"
 
@@ -228,6 +232,15 @@ class Recoveries:
                 if boot.during(other.at) and other.name == t.name and other.answered is not None:
                     return True
         return False
+
+    def _by_dns(self, tries: list[Try], host: int) -> str:
+        """The announced name of which the receiver's own resolver told it, in time, that it has the host's address."""
+        address = self.names.endpoints.addresses[host]
+        for t in tries:
+            said = self.names.resolved.leads_to(t.name, address, t.receiver, t.at)
+            if said is not None and address in said.addresses:
+                return t.name
+        return ""
 
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""

@@ -20,7 +20,8 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
     Why it matters: the server forgot the lock, the application did not. After the grace period anybody can take it.
 
     How it is seen: a lock granted before the restart and not unlocked; SM_NOTIFY answered and understood (it came
-    from the address that the locks were taken from, or others acted on it); and no reclaim that covers the lock
+    from the address that the locks were taken from, or the client's resolver gave that address to the announced name,
+    or others acted on it); and no reclaim that covers the lock
     until the grace period was over. Reclaims name the client's current ranges, so it is coverage that counts, not
     equality.
 
@@ -64,13 +65,15 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     start = words.held_since(row.known)
     doubts = history.visibility.all((client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), start, decided)
     notices = [Evidence(t.answered, f"SM_NOTIFY mon_name={t.name} answered") for t in row.answered if t.answered]
+    foreign = [t for t in row.answered if t.sender != server]
+    named = [e for t in foreign[:1] for e in words.resolver(history, t, server)]
     held = words.grants(history, missing)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
         f"{words.locks_text(history, missing)}" + (f" ({done} others were reclaimed)" if done else ""),
-        words.evidence(notices[:1], held, notices[1:], words.restart(history, boot), over),
+        words.evidence(notices[:1], held, notices[1:], named, words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts),
         remedy="Look on the client for why statd did not reach lockd (capture on lo); restart the application.",

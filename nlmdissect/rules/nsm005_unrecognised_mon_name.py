@@ -21,9 +21,10 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
 
     How it is seen: an answered SM_NOTIFY whose mon_name is not one by which the host went before, a receiver that goes
     by names, and no reclaim although locks were held. Linux receivers also take the source address for a name, so
-    with the right address a strange name does no harm there.
+    with the right address a strange name does no harm there; nor does it where the receiver's own resolver gave the
+    announced name the right address.
 
-    What it cannot see: the receiver's own list of names and its DNS. So it is never more than suspected.
+    What it cannot see: the receiver's own list of names, and its /etc/hosts. So it is never more than suspected.
 
     What to do: make the announced name the one that clients mount by: the server's host name, or `sm-notify -v NAME`;
     keep short and full names consistent in DNS and /etc/hosts on both sides.
@@ -51,6 +52,7 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
             words.evidence(
                 Evidence(notice.at, f"SM_NOTIFY mon_name={notice.name} state={notice.state}"),
                 Evidence(notice.answered, "answered: this says nothing"),
+                words.resolver(history, notice, row.boot.host),
                 words.grants(history, lost),
             ),
             consequence="The client goes on as if it held its locks." + words.because(doubts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from support import packets
@@ -194,3 +195,16 @@ def _holder(stat: int, given: dict[str, str]) -> dict[str, Any]:
     length = int(last) - int(start) + 1
     svid = int(given.get("svid", 1))
     return {"tag": 1, "exclusive": 1, "svid": svid, "oh": b"", "l_offset": int(start), "l_len": length}
+
+
+def dns_of(given: dict[str, str]) -> bytes:
+    """A DNS answer with the addresses of a name, or the name of an address."""
+    name = given["name"]
+    if "pointer" in given:
+        asked = ip_address(given["pointer"]).reverse_pointer
+        return packets.dns_answer(7, asked, 12, [(asked, 12, packets.dns_name(name))])
+    addresses = [ip_address(a).packed for a in given.get("address", "").split(",") if a]
+    kind = 28 if addresses and len(addresses[0]) == 16 else 1
+    alias = [(given["alias"], 5, packets.dns_name(name))] if "alias" in given else []
+    records = [*alias, *((name, kind, a) for a in addresses)]
+    return packets.dns_answer(7, given.get("alias", name), kind, records, code=0 if addresses else 3)

@@ -26,6 +26,8 @@ Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothin
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
 Others     ARP (client1 > server: who has server?), ARP reply, ICMP host|port|prohibited client1 (what cannot be reached)
            port=: of the datagram that is quoted
+           DNS name=filer.example.com address=10.0.0.1,10.0.0.2 [alias=a.example.com]: an answer, to whom it was given;
+           without address= there is no such name; DNS pointer=10.0.0.1 name=filer
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from support.messages import (
     Sent,
     answer,
     body_of,
+    dns_of,
 )
 
 LINE = re.compile(r"(\d+|lost)\s+(?:([+@][\d.]+)s?\s+)?(\S+)\s+>\s+(\S+)\s+(\S+)\s*(.*)")
@@ -161,6 +164,8 @@ class Story:
                 quoted = packets.udp(700, int(line.given.get("port", 4045)), bytes(8))
                 about = packets.ip(line.ends[1], self.host(line.words[1]).addresses[0], packets.UDP, quoted)
                 return self._packet(line.ends, packets.ICMP, packets.unreachable(about, code))
+            case "DNS":
+                return self._packet(line.ends, packets.UDP, packets.udp(53, 40053, dns_of(line.given)))
             case "SYN" | "SYNACK" | "FIN" | "RST" | "DATA":
                 return self._segment(line)
             case "AGAIN" | "POLL":
