@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nlmdissect.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from nlmdissect.errors import UsageError, near
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find, program_name
@@ -20,10 +23,13 @@ OTHER_NAMES = {"nlockmgr": NLM, "lockd": NLM, "status": NSM, "statd": NSM, "rpcb
 
 
 class Chosen(NamedTuple):
-    """Which calls to show: of these programs (empty: all), from or to these endpoints (None: all)."""
+    """Which calls to show: of these programs (empty: all), from or to these endpoints (None: all), of these rows (None:
+    all; a mask, one element a call).
+    """
 
-    programs: frozenset[int]
-    hosts: frozenset[int] | None
+    programs: frozenset[int] = frozenset()
+    hosts: frozenset[int] | None = None
+    rows: NDArray[np.bool_] | None = None
 
 
 def programs(names: list[str]) -> frozenset[int]:
@@ -51,8 +57,10 @@ def hosts(history: History, names: list[str]) -> frozenset[int] | None:
         }
         if not of:
             known = ", ".join(sorted(shorten(history.names.label(host)) for host in history.names.roles))
+            claimed = {shorten(word) for host in history.names.roles for word in history.names.claimed.get(host, ())}
             raise UsageError(
-                f"the recording shows no host {name}", f"It shows {known}." if known else "It shows no lock traffic."
+                f"the recording shows no host {name}",
+                near(name, claimed) or (f"It shows {known}." if known else "It shows no lock traffic."),
             )
         found |= of
     return frozenset(found)
@@ -149,7 +157,8 @@ def result(calls: Calls, row: int) -> str:
 
 
 def _rows(calls: Calls, chosen: Chosen) -> Iterator[int]:
-    for row in range(len(calls)):
+    rows = range(len(calls)) if chosen.rows is None else chosen.rows.nonzero()[0].tolist()
+    for row in rows:
         if chosen.programs and int(calls.program[row]) not in chosen.programs:
             continue
         if chosen.hosts is None or int(calls.src[row]) in chosen.hosts or int(calls.dst[row]) in chosen.hosts:
