@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+    from plotly.graph_objects import Figure
 
 Progress = Callable[[int, "int | None"], None]
 Paths = str | Path | Sequence[str | Path]
+Time = datetime | str | None
 
 
 class Capture:
@@ -53,16 +55,13 @@ class Capture:
             self._tables[name] = build(name, self.analysis)
         return self._tables[name]
 
-    def at(self, time: datetime | str | None = None) -> State:
+    def at(self, time: Time = None) -> State:
         """Who held what at a moment: a datetime (naive: UTC) or what ``--at`` takes; None: the end.
 
         Raises UsageError for a time that cannot be read, or is not in the recording.
         """
-        extent = self.history.extent
-        if time is None:
-            return State(moment(self.history, extent.last))
-        text = time.isoformat() if isinstance(time, datetime) else time
-        return State(moment(self.history, parse_at(text, extent.first, extent.last)))
+        asked = self._time(time)
+        return State(moment(self.history, self.history.extent.last if asked is None else asked))
 
     def where(self, expression: str) -> pd.DataFrame:
         """The calls of which an expression is true, as ``show --where`` takes it: ``client == "client-a" and reclaim``.
@@ -83,6 +82,58 @@ class Capture:
             lambda name: lines.hosts(self.history, [name]) or frozenset(),
             lambda text: parse_in(text, extent.first, extent.last),
         )
+
+    def plot_recovery(self, boot: int | None = None, *, hosts: Sequence[str] = (), start: Time = None, end: Time = None,
+                      lanes: int = 24) -> Figure:  # fmt: skip
+        """The timeline of a recovery: hosts as lanes, restarts, grace period, notices, reclaims by answer, lost locks.
+
+        ``boot`` is a number in ``boots`` (None: the restart that did most harm), ``hosts`` are addresses or names
+        (none: the worst ones, at most ``lanes`` of them; the rest is one lane), ``start`` and ``end`` as in ``at``.
+        Raises UsageError for what the recording does not show.
+        """
+        from nlmdissect.report import plots
+
+        return plots.recovery(self.analysis, boot, hosts, self._time(start), self._time(end), lanes)
+
+    def plot_file(self, file: str | None = None, *, start: Time = None, end: Time = None, lanes: int = 24) -> Figure:
+        """The lock history of a file: owners as lanes, what they held and waited for, conflicts.
+
+        ``file`` is its handle in hex, or the end of it (None: the file of the worst finding, or the busiest one).
+        Raises UsageError for a file that the recording does not show.
+        """
+        from nlmdissect.report import plots
+
+        return plots.file(self.analysis, file, self._time(start), self._time(end), lanes)
+
+    def plot_ladder(self, finding: int | str | None = None, *, hosts: Sequence[str] = (), start: Time = None,
+                    end: Time = None, most: int = 60) -> Figure:  # fmt: skip
+        """The ladder of a conversation: who sent what to whom, at most ``most`` messages.
+
+        ``finding`` is a row of ``findings``, or a code (the first of it): its evidence and what was said around it.
+        None: what ``hosts`` said from ``start`` to ``end``. Raises UsageError for what the recording does not show.
+        """
+        from nlmdissect.report import plots
+
+        return plots.ladder(self.analysis, finding, hosts, self._time(start), self._time(end), most)
+
+    def plot_times(self, *, most: int = 40) -> Figure:
+        """How long answers took, for every procedure and server, and how long lock requests waited; slowest first."""
+        from nlmdissect.report import plots
+
+        return plots.times(self.analysis, most)
+
+    def plot_monitors(self, *, most: int = 40) -> Figure:
+        """Who watches whom, and which of these edges a notice used, or should have; at most ``most`` hosts a side."""
+        from nlmdissect.report import plots
+
+        return plots.monitors(self.analysis, most)
+
+    def _time(self, time: Time) -> int | None:
+        """A moment of the recording (ns). Raises UsageError."""
+        if time is None:
+            return None
+        text = time.isoformat() if isinstance(time, datetime) else time
+        return parse_at(text, self.history.extent.first, self.history.extent.last)
 
     @property
     def messages(self) -> pd.DataFrame:
@@ -201,8 +252,8 @@ def read(
     *,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
+    since: Time = None,
+    until: Time = None,
     loopback: Mapping[str, Paths] | None = None,
     progress: Progress | None = None,
 ) -> Capture:
@@ -222,8 +273,8 @@ def read(
 def asked(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
+    since: Time = None,
+    until: Time = None,
 ) -> Asked:
     """What is to be judged and shown. Raises UsageError for a code or a time that means nothing."""
     return check(Asked(tuple(select), tuple(ignore), _time(since), _time(until)))
@@ -240,7 +291,7 @@ def _several(paths: Paths) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
-def _time(moment: datetime | str | None) -> int | None:
+def _time(moment: Time) -> int | None:
     if moment is None:
         return None
     return parse(moment.isoformat() if isinstance(moment, datetime) else moment)

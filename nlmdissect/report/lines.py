@@ -19,6 +19,7 @@ from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 from nlmdissect.rpc.handles import handle_text
 
 PROGRAMS = {"nlm": NLM, "nsm": NSM, "portmap": PORTMAP, "mount": MOUNT}
+EMPTY = "answered"  # an answer that says nothing else
 OTHER_NAMES = {"nlockmgr": NLM, "lockd": NLM, "status": NSM, "statd": NSM, "rpcbind": PORTMAP, "portmapper": PORTMAP}
 
 
@@ -153,7 +154,7 @@ def result(calls: Calls, row: int) -> str:
         return status_name(int(calls.status[row]))
     if calls.program[row] == NSM and calls.status[row] != NONE:
         return "STAT_SUCC" if calls.status[row] == 0 else "STAT_FAIL"
-    return "answered"
+    return EMPTY
 
 
 def _rows(calls: Calls, chosen: Chosen) -> Iterator[int]:

@@ -17,13 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nlmdissect.analysis import Analysis, display_filters
-from nlmdissect.findings import At, Confidence, Finding, LockRef, Severity
-from nlmdissect.hosts.boot import Boot
-from nlmdissect.report.escape import shorten, show, show_bytes
-from nlmdissect.report.times import clock, day, duration
+from nlmdissect.findings import Confidence, Finding, Severity
+from nlmdissect.report.escape import shorten, show
+from nlmdissect.report.facts import facts
 from nlmdissect.report.unjudged import unjudged
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict
-from nlmdissect.rpc.handles import handle_text
+from nlmdissect.report.voice import Voice
 
 FRAMES = 8  # of a finding's evidence; JSON has all
 LOCKS = 5
@@ -67,7 +66,7 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
 class _Report:
     def __init__(self, analysis: Analysis, console: Console) -> None:
         self.analysis, self.history, self.console = analysis, analysis.history, console
-        self.date = day(self.history.extent.first)
+        self.voice = Voice(self.history)
 
     def verdict(self) -> None:
         word, sentence = verdict(self.analysis)
@@ -75,36 +74,8 @@ class _Report:
 
     def facts(self) -> None:
         """What was read."""
-        history, messages = self.history, self.analysis.messages()
-        sources, extent = history.sources, history.extent
-        frames = sum(source.frames for source in sources)
-        lines = [
-            f"{show(source.path)}" if len(sources) == 1 else f"{number}: {show(source.path)}"
-            for number, source in enumerate(sources)
-        ]
-        if frames:
-            until = (
-                clock(extent.last)[:8]
-                if day(extent.last) == self.date
-                else f"{day(extent.last)} {clock(extent.last)[:8]}"
-            )
-            span = f", {self.date} {clock(extent.first)[:8]} to {until} UTC ({duration(extent.last - extent.first)})"
-        else:
-            span = ""
-        seen = ", ".join(
-            f"{messages[name]} {word}" for name, word in (("nlm", "NLM"), ("nsm", "NSM"), ("portmap", "portmap"))
-        )
-        lines.append(f"{frames} frames{span}; {seen} messages")
-        for line in lines:
+        for line in facts(self.analysis):
             self.console.print(Text(line, "dim"))
-        asked = self.analysis.asked
-        if asked.since is not None or asked.until is not None:
-            bounds = [
-                f"{word} {day(t)} {clock(t)}"
-                for word, t in (("from", asked.since), ("until", asked.until))
-                if t is not None
-            ]
-            self.console.print(Text(f"judged only {' '.join(bounds)} UTC", "dim"))
 
     def findings(self) -> None:
         """Each root with what follows from it; findings about the capture stand with what could not be judged."""
@@ -145,11 +116,11 @@ class _Report:
         yield "means", Text(show(finding.consequence))
         yield "do", Text(show(finding.remedy))
         roles = (("client", finding.client), ("server", finding.server), ("other", finding.other))
-        hosts = [f"{role} {shorten(self.history.names.label(host))}" for role, host in roles if host is not None]
+        hosts = [f"{role} {self.voice.host(host)}" for role, host in roles if host is not None]
         if hosts:
             yield "hosts", Text(", ".join(hosts))
         for place, lock in enumerate(finding.locks[:LOCKS]):
-            yield "" if place else "locks" if len(finding.locks) > 1 else "lock", Text(self._lock(lock))
+            yield "" if place else "locks" if len(finding.locks) > 1 else "lock", Text(self.voice.lock(lock))
         if len(finding.locks) > LOCKS:
             yield "", Text(f"and {len(finding.locks) - LOCKS} more", "dim")
         yield "frames", self._frames(finding)
@@ -164,17 +135,13 @@ class _Report:
         runs = [list(run) for _, run in groupby(finding.evidence, key=lambda evidence: evidence.what)]
         for place, run in enumerate(runs[:FRAMES]):
             style = "bold" if place == 0 else ""
-            first, again = run[0], [self._frame(evidence.at) for evidence in run[1:]]
+            first, again = run[0], [self.voice.frame(evidence.at) for evidence in run[1:]]
             what = show(first.what) + (f"; again in {', '.join(again)}" if again else "")
-            grid.add_row(Text(self._frame(first.at), style), Text(self._time(first.at.time), "dim"), Text(what, style))
+            frame, time = self.voice.frame(first.at), self.voice.time(first.at.time)
+            grid.add_row(Text(frame, style), Text(time, "dim"), Text(what, style))
         if len(runs) > FRAMES:
             grid.add_row("", "", Text(f"and {sum(map(len, runs[FRAMES:]))} more", "dim"))
         return grid
-
-    def _lock(self, lock: LockRef) -> str:
-        kind, end = ("write" if lock.exclusive else "read"), ("EOF" if lock.end is None else lock.end)
-        owner = f"{shorten(lock.caller_name)} svid {lock.svid} oh {shorten(show_bytes(lock.oh))}"
-        return f"{kind} {lock.start}-{end} on {handle_text(lock.fh)}, owner {owner} (frame {self._frame(lock.at)})"
 
     def recoveries(self) -> None:
         """Every restart, and what became of the locks of each of its peers."""
@@ -183,7 +150,7 @@ class _Report:
             return
         self._heading("Restarts and recoveries")
         for boot in boots[:RESTARTS]:
-            self._print(Text(self._restart(boot)), 2)
+            self._print(Text(self.voice.restart(boot)), 2)
             rows = [row for row in self.history.recoveries if row.boot.number == boot.number]
             if not rows:
                 self._print(Text("no other host had a lock to recover", "dim"), 4)
@@ -201,7 +168,7 @@ class _Report:
                 table.add_column(word, justify="right", no_wrap=True)
             for row, of in zip(rows, counts, strict=True):
                 held = str(sum(of.values()))
-                name = Text(shorten(self.history.names.label(row.peer)))
+                name = Text(self.voice.host(row.peer))
                 cells = [
                     Text(
                         str(of[word]) if of[word] else "-",
@@ -214,25 +181,9 @@ class _Report:
         if len(boots) > RESTARTS:
             self._print(Text(f"and {len(boots) - RESTARTS} more restarts", "dim"), 2)
 
-    def _restart(self, boot: Boot) -> str:
-        name = shorten(self.history.names.label(boot.host))
-        only = "only lockd of " if boot.lived_on else ""
-        since = f"between {self._time(boot.not_before.time)} and" if boot.not_before else "before"
-        details = []
-        if boot.state_after is not None:
-            before = f"{boot.state_before} to " if boot.state_before is not None else ""
-            details.append(f"NSM state {before}{boot.state_after}")
-        if boot.grace_over is not None:
-            details.append(f"grace over by {self._time(boot.grace_over.time)}")
-        elif boot.in_grace is not None:
-            details.append(f"still in grace at {self._time(boot.in_grace.time)}")
-        return f"{only}{name} restarted {since} {self._time(boot.not_after.time)}" + (
-            f" ({', '.join(details)})" if details else ""
-        )
-
     def unjudged(self) -> None:
         """What the recording could not show, and what that leaves open."""
-        rows = unjudged(self.analysis, self._frame)
+        rows = unjudged(self.analysis, self.voice.frame)
         if not rows:
             return
         self._heading("What could not be judged, and why")
@@ -246,12 +197,6 @@ class _Report:
     def _heading(self, text: str) -> None:
         self._print()
         self._print(Text(text, "bold"))
-
-    def _frame(self, at: At) -> str:
-        return str(at.frame) if len(self.history.sources) == 1 else f"{at.capture}:{at.frame}"
-
-    def _time(self, time: int) -> str:
-        return clock(time) if day(time) == self.date else f"{day(time)} {clock(time)}"
 
     def _print(self, what: RenderableType = "", indent: int = 0) -> None:
         self.console.print(Padding(what, (0, 0, 0, indent)) if indent else what)
