@@ -134,6 +134,28 @@ def what(history: History, row: int) -> str:
     return " ".join(words)
 
 
+def brief(history: History, row: int) -> str:
+    """A call in the fewest words, for a picture that shows who it is from: ``LOCK reclaim write 0-99``."""
+    c = history.calls
+    program, version, number = int(c.program[row]), int(c.version[row]), int(c.procedure[row])
+    known = find(program, version, number)
+    words = [known.name if known else procedure(c, row)]
+    if program == NSM and known:
+        words[0] = f"SM_{known.name}"
+    if c.asked_program[row] != NONE:
+        words.append(program_name(int(c.asked_program[row])))
+    if c.reclaim[row] == 1:
+        words.append("reclaim")
+    if c.exclusive[row] != NONE:
+        words.append("write" if c.exclusive[row] else "read")
+    if program == NLM and c.fh[row] != NONE and number not in (20, 21):
+        start, end = span(int(c.offset[row]), int(c.length[row]))
+        words.append(f"{start}-{'EOF' if end == END else end}")
+    if program == NSM and c.state[row] != NONE:
+        words.append(f"state={c.state[row]}")
+    return " ".join(words)
+
+
 def procedure(calls: Calls, row: int) -> str:
     """``NLM4 LOCK``; numbers where there is no name."""
     program, version, number = int(calls.program[row]), int(calls.version[row]), int(calls.procedure[row])

@@ -20,8 +20,11 @@ from nlmdissect.analysis import Analysis, display_filters
 from nlmdissect.findings import Confidence, Finding, Severity
 from nlmdissect.report.escape import shorten, show
 from nlmdissect.report.facts import facts
+from nlmdissect.report.ladder import ladder
+from nlmdissect.report.ladder_text import draw
+from nlmdissect.report.next_steps import next_steps
 from nlmdissect.report.unjudged import unjudged
-from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict
+from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict, worst
 from nlmdissect.report.voice import Voice
 
 FRAMES = 8  # of a finding's evidence; JSON has all
@@ -37,6 +40,7 @@ COLOURS = {
     Word.CANNOT_TELL: "bold black on cyan",
     Word.HEALTHY: "bold black on green",
 }
+TONES = {"": "dim", "proof": "", "bad": "bold red"}  # of the ladder
 SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold"}
 
 
@@ -57,9 +61,11 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
     report.verdict()
     if not quiet:
         report.facts()
+        report.ladder()
         report.findings()
         report.recoveries()
         report.unjudged()
+        report.next_steps()
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
@@ -67,6 +73,7 @@ class _Report:
     def __init__(self, analysis: Analysis, console: Console) -> None:
         self.analysis, self.history, self.console = analysis, analysis.history, console
         self.voice = Voice(self.history)
+        self.worst = worst(analysis)
 
     def verdict(self) -> None:
         word, sentence = verdict(self.analysis)
@@ -83,6 +90,23 @@ class _Report:
         roots = [n for n in self.analysis.roots if not self.analysis.findings[n].code.startswith(ABOUT_THE_CAPTURE)]
         for place, number in enumerate(roots, 1):
             self._tree(number, f"{place}", 0, shown)
+
+    def ladder(self) -> None:
+        """Who said what, and did not: of the finding that the verdict is about."""
+        if self.worst is None:
+            return
+        self._print()
+        for line in draw(ladder(self.analysis, self.worst), self.voice, self.console.width):
+            self._print(Text.assemble(*((part.text, TONES[part.tone]) for part in line), no_wrap=True, overflow="crop"))
+
+    def next_steps(self) -> None:
+        """Commands. They are not broken into lines, so that they can be copied."""
+        if self.worst is None:
+            return
+        self._heading("Where to look next")
+        for step in next_steps(self.analysis, self.worst):
+            line = Text.assemble((f"  {step.about:13}", "dim"), step.command)
+            self.console.print(line, soft_wrap=True)
 
     def _tree(self, number: int, label: str, depth: int, shown: set[int]) -> None:
         if number in shown:
