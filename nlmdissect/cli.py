@@ -32,6 +32,12 @@ class Form(StrEnum):
     json = "json"
 
 
+class Report(StrEnum):
+    text = "text"
+    json = "json"
+    html = "html"
+
+
 class FailOn(StrEnum):
     error = "error"
     warning = "warning"
@@ -55,7 +61,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, an
 @app.command()
 def analyze(
     captures: Captures,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to report.")] = Form.text,
+    form: Annotated[Report, typer.Option("--format", "-f", help="How to report.")] = Report.text,
     output: Output = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CODES", help="Show only these findings: NLM001,NSM.")
@@ -85,11 +91,16 @@ def analyze(
             loopback=whose, progress=bar,
         )  # fmt: skip
         analysis = capture.analysis
-    if form is Form.json:
+    if form is Report.json:
         from nlmdissect import __version__
         from nlmdissect.report.json import render as render_json
 
         parts: Iterable[str] = [render_json(analysis, __version__)]
+    elif form is Report.html:
+        from nlmdissect import __version__
+        from nlmdissect.report.html import render as render_html
+
+        parts = [render_html(analysis, __version__)]
     else:
         from nlmdissect.report.text import render
 

@@ -269,3 +269,5 @@ def gather(data: bytes, i: int) -> tuple[bytes, bool, bool]:
             return header, False, True
         if last:
             return header, True, True
+
+

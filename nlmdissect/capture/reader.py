@@ -226,7 +226,9 @@ class MessageReader:
     def _notice(self, kind: Kind, flow: int, count: int, stamp: Stamp) -> None:
         self._signal(kind, stamp, self._ledger.ends(flow), count)
 
-    def _signal(self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None) -> None:
+    def _signal(
+        self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None
+    ) -> None:
         order, time, capture, frame = stamp
         self._signals.append((order, Signal(kind, At(time, capture, frame), *ends, a, b, quoted)))
 

@@ -22,7 +22,8 @@ NEAR = 960 * SECOND  # a restart this near to a notice explains it
 
 @dataclass(frozen=True, slots=True)
 class Spurious:
-    """``host`` did not restart, and ``tries`` say that it did; they come from ``sender``, which may be somebody else."""
+    """``host`` did not restart, and ``tries`` say that it did; they come from ``sender``, which may be somebody else.
+    """
 
     host: int
     sender: int

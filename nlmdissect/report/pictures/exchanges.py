@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from nlmdissect.analysis import Analysis
 from nlmdissect.findings import At, Confidence, Finding, Severity
@@ -17,6 +18,7 @@ from nlmdissect.report.voice import Voice, span
 from nlmdissect.rpc.requests import GRANTED
 
 ALWAYS = 2**63  # later than anything in a recording
+AT_ONCE = 10**9  # ns: the first reclaim often goes out on the dead connection, and at once again on a new one
 UNHEARD = ("NSM003", "NSM004", "NSM005", "NSM010")  # findings of a notice that was sent and did not help
 
 
@@ -111,25 +113,22 @@ class Exchanges:
         if source is None or target is None or source == target:
             return
         what = f"reclaim of {self.voice.file(self.analysis.history.texts[r.fh])} {span(r.start, r.end)}, svid {r.svid}"
-        orders = [*(sent.order for sent in r.sends), ALWAYS]
-        for sent, following in zip(r.sends, orders[1:], strict=True):
-            answers = [a for a in r.answers if sent.order < a.order < following]
-            if not answers:
-                yield self._unanswered(source, target, sent.at, what, again=following < ALWAYS)
-                continue
-            answer, frames = answers[-1], (sent.at, answers[-1].at)
-            words, codes = f"{what}: {answer.status}", self._codes(answer.at, sent.at)
-            good = answer.status == GRANTED
-            label = "reclaim granted" if good else f"reclaim refused: {answer.status}{codes}"
-            yield Arrow(source, target, sent.at.time, Tone.GOOD if good else Tone.BAD, label, words, frames)
-
-    def _unanswered(self, source: int, target: int, at: At, what: str, again: bool) -> Arrow:
-        codes = self._codes(at)
-        tone = Tone.BAD if codes else Tone.UNSURE
-        more = ", sent again later" if again else ""
-        return Arrow(
-            source, target, at.time, tone, f"reclaim unanswered{codes}", f"{what}: no answer{more}", (at,), True
-        )
+        blame = self._codes(*(sent.at for sent in r.sends), *(answer.at for answer in r.answers))
+        for sent, following in zip_longest(r.sends, r.sends[1:]):
+            until = following.order if following else ALWAYS
+            answers = [a for a in r.answers if sent.order < a.order < until]
+            if answers:
+                good, status = answers[-1].status == GRANTED, answers[-1].status
+                label = "reclaim granted" if good else f"reclaim refused: {status}{blame}"
+                frames = (sent.at, answers[-1].at)
+                tone = Tone.GOOD if good else Tone.BAD
+                yield Arrow(source, target, sent.at.time, tone, label, f"{what}: {status}", frames)
+            elif not following or following.at.time - sent.at.time > AT_ONCE:
+                tone, words = (
+                    Tone.BAD if blame else Tone.UNSURE,
+                    f"{what}: no answer{', sent again' if following else ''}",
+                )
+                yield Arrow(source, target, sent.at.time, tone, "reclaim unanswered", words, (sent.at,), True)
 
     def _codes(self, *at: At) -> str:
         codes = sorted({code for one in at for code in self.proves.get(one, ()) if code in broken.DRAWN})
