@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from nlmdissect.analysis import Analysis, Asked, analyse, check
 from nlmdissect.history.history import History, read_history
 from nlmdissect.history.moment import Moment, moment
-from nlmdissect.report import pages
-from nlmdissect.report.times import iso, parse, parse_at
+from nlmdissect.report import lines, pages
+from nlmdissect.report.times import iso, parse, parse_at, parse_in
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from plotly.graph_objects import Figure
 
 Progress = Callable[[int, "int | None"], None]
@@ -60,6 +62,26 @@ class Capture:
         """
         asked = self._time(time)
         return State(moment(self.history, self.history.extent.last if asked is None else asked))
+
+    def where(self, expression: str) -> pd.DataFrame:
+        """The calls of which an expression is true, as ``show --where`` takes it: ``client == "client-a" and reclaim``.
+
+        Like ``calls.query``, and it knows the names of hosts, moments as ``at`` takes them, and says what is wrong with
+        a word that means nothing. Raises UsageError.
+        """
+        return self.calls[self.rows(expression)]
+
+    def rows(self, expression: str) -> NDArray[np.bool_]:
+        """Of which rows of ``calls`` an expression is true. Raises UsageError."""
+        from nlmdissect.tables.fields import chosen
+
+        extent = self.history.extent
+        return chosen(
+            self.history,
+            expression,
+            lambda name: lines.hosts(self.history, [name]) or frozenset(),
+            lambda text: parse_in(text, extent.first, extent.last),
+        )
 
     def plot_recovery(self, boot: int | None = None, *, hosts: Sequence[str] = (), start: Time = None, end: Time = None,
                       lanes: int = 24) -> Figure:  # fmt: skip

@@ -17,9 +17,12 @@ from rich.text import Text
 from nlmdissect.analysis import Analysis
 from nlmdissect.report.escape import show
 from nlmdissect.report.facts import facts
+from nlmdissect.report.ladder import ladder
+from nlmdissect.report.ladder_text import draw
+from nlmdissect.report.next_steps import next_steps
 from nlmdissect.report.story_text import Stories
 from nlmdissect.report.unjudged import unjudged
-from nlmdissect.report.verdict import Word, verdict
+from nlmdissect.report.verdict import Word, verdict, worst
 from nlmdissect.report.voice import Voice
 
 RESTARTS = 30
@@ -32,6 +35,7 @@ COLOURS = {
     Word.CANNOT_TELL: "bold black on cyan",
     Word.HEALTHY: "bold black on green",
 }
+TONES = {"": "dim", "proof": "", "bad": "bold red"}  # of the ladder
 
 
 def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bool = False) -> str:
@@ -51,9 +55,11 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
     report.verdict()
     if not quiet:
         report.facts()
+        report.ladder()
         Stories(analysis, console).print()
         report.recoveries()
         report.unjudged()
+        report.next_steps()
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
@@ -61,6 +67,7 @@ class _Report:
     def __init__(self, analysis: Analysis, console: Console) -> None:
         self.analysis, self.history, self.console = analysis, analysis.history, console
         self.voice = Voice(self.history)
+        self.worst = worst(analysis)
 
     def verdict(self) -> None:
         word, sentence = verdict(self.analysis)
@@ -70,6 +77,23 @@ class _Report:
         """What was read."""
         for line in facts(self.analysis):
             self.console.print(Text(line, "dim"))
+
+    def ladder(self) -> None:
+        """Who said what, and did not: of the finding that the verdict is about."""
+        if self.worst is None:
+            return
+        self._print()
+        for line in draw(ladder(self.analysis, self.worst), self.voice, self.console.width):
+            self._print(Text.assemble(*((part.text, TONES[part.tone]) for part in line), no_wrap=True, overflow="crop"))
+
+    def next_steps(self) -> None:
+        """Commands. They are not broken into lines, so that they can be copied."""
+        if self.worst is None:
+            return
+        self._heading("Where to look next")
+        for step in next_steps(self.analysis, self.worst):
+            line = Text.assemble((f"  {step.about:13}", "dim"), step.command)
+            self.console.print(line, soft_wrap=True)
 
     def recoveries(self) -> None:
         """Every restart, and what became of the locks of each of its peers."""

@@ -31,24 +31,38 @@ class Verdict(NamedTuple):
     sentence: str
 
 
+def worst(analysis: Analysis) -> int | None:
+    """The finding that the verdict is about, as its index: the worst root cause; None if nothing is wrong."""
+    bad = [n for n, f in enumerate(analysis.findings) if (f.severity or 0) >= Severity.WARNING]
+    roots = [n for n in bad if analysis.findings[n].caused_by is None] or bad
+
+    def badness(number: int) -> tuple[int, int]:
+        finding = analysis.findings[number]
+        return finding.severity or 0, finding.confidence
+
+    return max(roots, key=badness, default=None)
+
+
 def verdict(analysis: Analysis) -> Verdict:
     """The worst root cause, or what was seen to go well, or why nothing can be said."""
-    bad = [f for f in analysis.findings if (f.severity or 0) >= Severity.WARNING]
-    roots = [f for f in bad if f.caused_by is None] or bad
-    if not roots:
+    number = worst(analysis)
+    if number is None:
         return _nothing_found(analysis)
-    worst = max(roots, key=lambda f: (f.severity or 0, f.confidence))
-    if worst.severity is Severity.WARNING:
+    bad = [f for f in analysis.findings if (f.severity or 0) >= Severity.WARNING]
+    finding = analysis.findings[number]
+    if finding.severity is Severity.WARNING:
         word = Word.WARNING
     else:
-        word = Word.WRONG if worst.confidence is Confidence.CONFIRMED else Word.SUSPECTED
+        word = Word.WRONG if finding.confidence is Confidence.CONFIRMED else Word.SUSPECTED
     harm = max(bad, key=lambda f: (f.severity or 0, f.confidence, f.caused_by is None))
     if word is Word.SUSPECTED and harm.confidence is Confidence.CONFIRMED and harm.severity is Severity.ERROR:
         # what happened is certain, and only why it did is not
-        because = f"; suspected cause {_who(analysis, [worst])}"
+        because = f"; suspected cause {_who(analysis, [finding])}"
         return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, [harm])}){because}")
-    same = _same_story(analysis, worst)
-    return Verdict(word, f"{_what(worst)} ({_who(analysis, same)}){_rest(bad, same)}")
+    story = next((story for story in analysis.stories() if number in story), [number])
+    told = [analysis.findings[n] for n in story]
+    others = [f for n, f in enumerate(analysis.findings) if n not in story and (f.severity or 0) >= Severity.WARNING]
+    return Verdict(word, f"{_what(finding)} ({_who(analysis, told)}){_rest(others)}")
 
 
 def told_of(analysis: Analysis, story: list[Finding]) -> str:
@@ -59,11 +73,6 @@ def told_of(analysis: Analysis, story: list[Finding]) -> str:
         for role, hosts in roles
         if (host := next(iter(hosts))) is not None
     )
-
-
-def _same_story(analysis: Analysis, worst: Finding) -> list[Finding]:
-    stories = [[analysis.findings[number] for number in story] for story in analysis.stories()]
-    return next((story for story in stories if any(f is worst for f in story)), [worst])
 
 
 def _what(finding: Finding) -> str:
@@ -83,8 +92,7 @@ def _name(label: str) -> str:
     return label.rpartition(" (")[0] or label
 
 
-def _rest(bad: list[Finding], told: list[Finding]) -> str:
-    others = [f for f in bad if not any(f is one for one in told)]
+def _rest(others: list[Finding]) -> str:
     counts = [
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is not None), "consequence"),
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is None), "more error"),
