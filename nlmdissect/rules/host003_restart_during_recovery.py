@@ -81,7 +81,7 @@ def _finding(history: History, first: Boot, second: Boot, before: list[Recovery]
         words.evidence(
             again[:1], words.restart(history, first)[:3], again[1:], words.grants(history, lost or waiting)[:8]
         ),
-        consequence=f"{len(waiting)} locks were not reclaimed yet when it restarted again. "
+        consequence=f"{words.count(len(waiting), 'lock', 'was')} not reclaimed yet when it restarted again. "
         + ("They, or others, stayed lost." if lost else "After the last restart nothing is seen to be lost by it."),
         remedy="Find out why it restarted; let the grace period end before the next planned restart.",
         severity=Severity.WARNING if lost else Severity.INFO,

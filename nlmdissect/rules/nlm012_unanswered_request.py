@@ -130,7 +130,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     spent = f", {first.lasted / SECOND:.0f} s" if never else ""
     return Finding(
         f"The {requested.procedure(r)} of {words.host(history, r.client)} to {words.host(history, r.server)} "
-        f"({requested.range_text(history, r)}) {what}: {len(first.sends)} transmissions{spent}{more}",
+        f"({requested.range_text(history, r)}) {what}: {words.count(len(first.sends), 'transmission')}{spent}{more}",
         words.evidence(*(_evidence(case) for case in cases)),
         consequence="The process that asked hangs until it is answered." + words.because(doubts)
         + ("" if sure else " Not certain: the client did not ask again, or was answered about other files."),

@@ -149,10 +149,12 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     lock = words.lock_text(history, case.file, case.owner, case.piece)
     return Finding(
         f"The UNLOCK by {words.host(history, client)} of its {lock} at {words.host(history, server)} was {said} "
-        f"({len(case.tries)} transmissions){more}",
+        f"({words.count(len(case.tries), 'transmission')}){more}",
         words.evidence(*(_evidence(history, case) for case in cases)),
         consequence=(
-            f"{len(case.harmed)} requests were refused since." if case.harmed else "Nobody was refused so far."
+            f"{words.count(len(case.harmed), 'request', 'was')} refused since."
+            if case.harmed
+            else "Nobody was refused so far."
         )
         + " The server may hold the lock for an owner that has forgotten it."
         + words.because(doubts)

@@ -64,7 +64,7 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
         f"which still holds its {words.lock_text(history, *first)}{more}",
         words.evidence(words.restart(history, boot), proof, harmed),
         consequence=(
-            f"{len(harmed)} requests were refused or wait because of it."
+            f"{words.count(len(harmed), 'request', 'was')} refused, or had to wait, because of it."
             if harmed
             else "Nobody was refused because of it so far."
         )

@@ -36,6 +36,12 @@ def taken(history: History, grant: Grant) -> Evidence:
     return Evidence(grant.at, f"{what} granted to {host(history, grant.by.client)}")
 
 
+def count(number: int, what: str, then: str = "") -> str:
+    """``1 lock``, ``2 locks``; with ``then``, ``was``: ``1 lock was``, ``2 locks were``."""
+    verb = {"was": "were", "is": "are"}.get(then, then) if number != 1 else then
+    return f"{number} {what}{'' if number == 1 else 's'}" + (f" {verb}" if verb else "")
+
+
 def span_text(start: int, end: int | None) -> str:
     return f"{start}-{'EOF' if end is None or end == END else end}"
 
