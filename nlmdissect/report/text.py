@@ -28,6 +28,7 @@ from nlmdissect.rpc.handles import handle_text
 FRAMES = 8  # of a finding's evidence; JSON has all
 LOCKS = 5
 RESTARTS = 30
+HOSTS = 8  # what they were taken for
 TITLE = 600
 NARROW, WIDE = 40, 160
 
@@ -60,6 +61,7 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
         report.facts()
         report.findings()
         report.recoveries()
+        report.assumptions()
         report.unjudged()
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
@@ -229,6 +231,25 @@ class _Report:
         return f"{only}{name} restarted {since} {self._time(boot.not_after.time)}" + (
             f" ({', '.join(details)})" if details else ""
         )
+
+    def assumptions(self) -> None:
+        """What the hosts that something is found about were taken for: times and severities depend on it."""
+        roots = [self.analysis.findings[n] for n in self.analysis.roots]
+        found = [f for f in roots if not f.code.startswith(ABOUT_THE_CAPTURE)]
+        hosts = dict.fromkeys(h for f in found for h in (f.server, f.client, f.other) if h is not None)
+        if not hosts:
+            return
+        self._heading("What these hosts were taken for, and why")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1, overflow="fold")
+        for host in list(hosts)[:HOSTS]:
+            guess = self.history.guess(host)
+            grid.add_row(Text(shorten(self.history.names.label(host))), guess.kind.name, Text("; ".join(guess.why)))
+        self._print(grid, 2)
+        if len(hosts) > HOSTS:
+            self._print(Text(f"and {len(hosts) - HOSTS} more", "dim"), 2)
 
     def unjudged(self) -> None:
         """What the recording could not show, and what that leaves open."""

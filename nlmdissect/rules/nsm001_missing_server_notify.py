@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
@@ -50,8 +50,7 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
         if not orphans:
             continue
         if row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, orphans, row.decided)
 

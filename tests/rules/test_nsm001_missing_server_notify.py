@@ -379,3 +379,14 @@ def test_the_client_acted_as_if_it_was_told():
     """,
     )
     assert story.says == []
+
+
+def test_it_may_still_be_trying():
+    """What was assumed of the server decides when a notice is missing: the reason says so."""
+    (reason,) = told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD).result.reasons
+    assert "unknown implementation, repeating SM_NOTIFY for 900 s: nothing that it sent tells which" in reason
+    linux = ONE_IS_TOLD.replace("GETPORT statd", "GETPORT statd xid=100").replace(
+        "state=5", "state=5 xid=101 sport=40001"
+    )
+    (reason,) = told(NSM001, TWO_HOLD_LOCKS, linux).result.reasons
+    assert "taken for linux, repeating SM_NOTIFY for 900 s: its sm-notify" in reason
