@@ -10,6 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
+from nlmdissect.rules.doubts import elsewhere, told_elsewhere
 
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
@@ -64,21 +65,23 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
     if len(row.lookups) == 1 and not unsent:
         unseen = unseen or "it asked only once for statd's port, as if it was answered"
     tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
+    others, doubt = elsewhere(history, told_elsewhere(history, row))
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
     who = words.host(history, client)
     return Finding(
         f"{words.who_restarted(history, boot)} and never sent SM_NOTIFY to {who}, "
         f"which held {words.locks_text(history, orphans)}{asked}",
-        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, over),
+        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, others, over),
         consequence=f"{who} does not know that its locks are gone."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
+        + doubt
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
         remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, "
         "/var/lib/nfs/sm); restart the applications that held these locks.",
         confidence=words.confidence(
-            doubts, also=not unsent and not unseen and boot.proven and words.alive(history, client, boot)
+            doubts, also=not (unsent or unseen or others) and boot.proven and words.alive(history, client, boot)
         ),
         server=server,
         client=client,
