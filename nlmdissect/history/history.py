@@ -23,7 +23,8 @@ from nlmdissect.hosts.boot import Boot, look_back
 from nlmdissect.hosts.boots import boots
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
 from nlmdissect.hosts.grace import bound_grace
-from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
+from nlmdissect.hosts.guesses import NO_GUESS, Guess, guesses
+from nlmdissect.hosts.implementations import Implementation
 from nlmdissect.hosts.lives import Lives, lives
 from nlmdissect.hosts.lookups import Lookup, lookups
 from nlmdissect.hosts.loopback import Loopback, loopback
@@ -54,7 +55,7 @@ class History:
     calls: Calls
     requests: list[Request]
     names: Names
-    kinds: dict[int, Implementation]
+    guesses: dict[int, Guess]
     signs: list[Sign]
     boots: list[Boot]
     stray: list[Sign]
@@ -73,7 +74,10 @@ class History:
     loopback: Loopback
 
     def kind(self, host: int) -> Implementation:
-        return self.kinds.get(host, UNKNOWN)
+        return self.guess(host).kind
+
+    def guess(self, host: int) -> Guess:
+        return self.guesses.get(host, NO_GUESS)
 
     def boot(self, number: int | None) -> Boot | None:
         return None if number is None else self.boots[number]
@@ -118,7 +122,7 @@ def build(
     asked = requests(calls)
     who = names(traffic.endpoints, calls, texts, asked, signals, traffic.answers)
     defects += who.resolved.defects
-    kinds = implementations(asked, texts)
+    guessed = guesses(asked, calls, texts, traffic.endpoints)
     written = verifiers(traffic.verifiers, traffic.failed_writes)
     seen = signs(calls, texts, asked, signals, traffic.streams, who, written)
     life = lives(traffic.streams, calls, written)
@@ -136,6 +140,7 @@ def build(
     for r in asked:
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
+    kinds = {host: guess.kind for host, guess in guessed.items()}
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)
     return History(
@@ -147,7 +152,7 @@ def build(
         calls=calls,
         requests=asked,
         names=who,
-        kinds=kinds,
+        guesses=guessed,
         signs=seen,
         boots=restarts,
         stray=stray,

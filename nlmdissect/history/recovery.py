@@ -21,15 +21,14 @@ from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Try
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.hosts.implementations import UNKNOWN, Implementation
+from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
 from nlmdissect.hosts.names import Names, same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.ranges import Piece
 
 Sent = TypeVar("Sent", Try, Lookup)
 
-START_UP = 60 * SECOND  # from the first sign of a new life to the first try of its sm-notify
-RETRY = 5 * SECOND  # a sender that was not answered tries again within this; one that was stops
+LATE = 3 * SECOND  # a retry may be, and a clock
 
 
 class Notify(StrEnum):
@@ -206,12 +205,13 @@ class Recoveries:
         if acted:
             return Notify.UNDERSTOOD, "it reclaimed"
         if not answered:
-            last = tries[-1]
+            last, kind = tries[-1], self.kinds.get(tries[-1].sender, UNKNOWN)
+            retry = kind.pause * SECOND + LATE  # a sender that was not answered tries again within this
             if any(t.refused for t in tries):
                 return Notify.UNANSWERED, f"{len(tries)} tries, answered with an RPC error or not at all"
-            if len(tries) == 1 and self.end - last.at.time > RETRY:
+            if kind.tries and len(tries) == 1 and self.end - last.at.time > retry:
                 return Notify.SENT, "the sender did not try again, as if it was answered"
-            if self.end - last.at.time < 2 * RETRY and len(tries) < 3:
+            if self.end - last.at.time < 2 * retry and len(tries) < 3:
                 return Notify.SENT, "the capture ends before an answer can be called missing"
             return Notify.UNANSWERED, f"{len(tries)} tries, no answer"
         if any(self._same_notice_understood(t, boot, reacted) for t in answered):
@@ -256,7 +256,7 @@ class Recoveries:
 
     def _decided(self, boot: Boot, role: str) -> int | None:
         kind = self.kinds.get(boot.host, UNKNOWN)
-        window = boot.not_after.time + START_UP + kind.tries * SECOND
+        window = boot.not_after.time + (START_UP + kind.tries) * SECOND
         end = self.end if boot.until is None else min(self.end, boot.until)
         if role == "client" and boot.grace_over is not None and boot.grace_over.time <= end:
             return boot.grace_over.time

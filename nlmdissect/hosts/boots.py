@@ -22,15 +22,16 @@ from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.boot import HEARSAY, Boot
+from nlmdissect.hosts.implementations import LONGEST_GRACE, START_UP, UNKNOWN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
 
 ENOUGH = 3
-NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
+NOTIFY_WITHIN = (START_UP + UNKNOWN.tries) * SECOND
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
 TELLS_FIRST = 60 * SECOND  # from the notice of a new life to the next sign of it
-LONGEST_GRACE = 120 * SECOND  # by default, of any implementation, with room
+ONE_GRACE = (LONGEST_GRACE + 30) * SECOND  # with room
 NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE, What.VERIFIER})
 VERIFIERS = frozenset({What.VERIFIER, What.UNSURE_VERIFIER})
@@ -133,7 +134,7 @@ class _Reader:
                     return False
                 decided = self.life.ordinary is not None or self.life.since is not None
                 # frames may be a little out of order: so soon after a restart, one more refusal needs another sign
-                soon = sign.at.time - boot.not_after.time < LONGEST_GRACE and not self.life.pending
+                soon = sign.at.time - boot.not_after.time < ONE_GRACE and not self.life.pending
                 return not decided or soon
             case What.RESET | What.CLOSED | What.VERIFIER | What.UNSURE_VERIFIER:
                 return boot is not None and sign.began <= boot.not_after.time

@@ -135,7 +135,8 @@ def names(
             _claim(found, request.client, texts[request.caller_name])
     for request in requests:
         if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
-            _claim(found, request.server, texts[request.caller_name])
+            for sender in {request.server, *(int(calls.src[send.row]) for send in request.sends)}:
+                _claim(found, sender, texts[request.caller_name])
     for row in (
         ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
     ):

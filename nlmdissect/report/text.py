@@ -22,10 +22,11 @@ from nlmdissect.report.ladder_text import draw
 from nlmdissect.report.next_steps import next_steps
 from nlmdissect.report.story_text import Stories
 from nlmdissect.report.unjudged import unjudged
-from nlmdissect.report.verdict import Word, verdict, worst
+from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict, worst
 from nlmdissect.report.voice import Voice
 
 RESTARTS = 30
+HOSTS = 8  # what they were taken for
 NARROW, WIDE = 40, 160
 
 COLOURS = {
@@ -58,6 +59,7 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
         report.ladder()
         Stories(analysis, console).print()
         report.recoveries()
+        report.assumptions()
         report.unjudged()
         report.next_steps()
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
@@ -132,6 +134,25 @@ class _Report:
             self._print(table, 4)
         if len(boots) > RESTARTS:
             self._print(Text(f"and {len(boots) - RESTARTS} more restarts", "dim"), 2)
+
+    def assumptions(self) -> None:
+        """What the hosts that something is found about were taken for: times and severities depend on it."""
+        roots = [self.analysis.findings[n] for n in self.analysis.roots]
+        found = [f for f in roots if not f.code.startswith(ABOUT_THE_CAPTURE)]
+        hosts = dict.fromkeys(h for f in found for h in (f.server, f.client, f.other) if h is not None)
+        if not hosts:
+            return
+        self._heading("What these hosts were taken for, and why")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1, overflow="fold")
+        for host in list(hosts)[:HOSTS]:
+            guess = self.history.guess(host)
+            grid.add_row(Text(self.voice.host(host)), guess.kind.name, Text("; ".join(guess.why)))
+        self._print(grid, 2)
+        if len(hosts) > HOSTS:
+            self._print(Text(f"and {len(hosts) - HOSTS} more", "dim"), 2)
 
     def unjudged(self) -> None:
         """What the recording could not show, and what that leaves open."""

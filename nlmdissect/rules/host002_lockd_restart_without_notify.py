@@ -8,7 +8,7 @@ from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 
 @rule("HOST002", "lockd-restart-without-notify", Severity.ERROR, source="C-35")
@@ -38,9 +38,7 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
         if told_in_time or row.notify is Notify.UNKNOWN:
             continue
         if row.decided is None:
-            yield NotAssessed(
-                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
-            )
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, row.decided)
 

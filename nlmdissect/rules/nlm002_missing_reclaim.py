@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 from nlmdissect.rules.nsm012_lost_upcall import is_lost
 
 
@@ -40,9 +40,7 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
         if row.notify is not Notify.UNDERSTOOD or not missing or is_lost(history, row):
             continue
         if row.decided is None:
-            yield NotAssessed(
-                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
-            )
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, missing, row.decided)
 

@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 
 @rule("NSM005", "unrecognised-mon-name", Severity.ERROR, source="C-05")
@@ -38,8 +38,7 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
         if row.notify is not Notify.ANSWERED or not right or not lost:
             continue
         if row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         notice = right[0]
         assert notice.answered is not None
@@ -55,7 +54,10 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
                 words.resolver(history, notice, row.boot.host),
                 words.grants(history, lost),
             ),
-            consequence="The client goes on as if it held its locks." + words.because(doubts),
+            consequence="The client goes on as if it held its locks"
+            + assumptions.assumed(history, row.peer, "which goes by names")
+            + "."
+            + words.because(doubts),
             remedy="Announce the name that clients know (sm-notify -v), and keep names consistent in DNS.",
             confidence=Confidence.SUSPECTED,
             server=row.boot.host,

@@ -9,9 +9,10 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
-from nlmdissect.hosts.implementations import LINUX, UNKNOWN
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
+
+NOT_LOST = "No lock is known to be lost by it."
 
 
 @rule("NSM010", "foreign-notify-address", Severity.ERROR, source="C-32")
@@ -43,8 +44,7 @@ def foreign_notify_address(history: History) -> Iterator[Verdict]:
         if row.notify is not Notify.ANSWERED or right:
             continue
         if row.role == "client" and row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, foreign)
 
@@ -55,7 +55,8 @@ def _finding(history: History, row: Recovery, foreign: list[Try]) -> Finding:
     held = words.grants(history, lost) + [words.granted(history, *item) for item in row.left]
     end = row.decided if row.decided is not None else history.extent.last
     doubts = history.visibility.all((boot.host, peer), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), foreign[0].at.time, end)
-    known = history.kind(peer) in (LINUX, UNKNOWN)
+    known = history.kind(peer).knows_addresses
+    goes_by = assumptions.assumed(history, peer, "which goes by addresses" if known else "which may go by names")
     doubted = any(history.names.leads_to(t.name, boot.host) for t in foreign)
     what = f", which held {words.locks_text(history, lost)}" if lost else ""
     return Finding(
@@ -68,9 +69,7 @@ def _finding(history: History, row: Recovery, foreign: list[Try]) -> Finding:
             held,
             words.restart(history, boot),
         ),
-        consequence=(
-            "It was answered and ignored; no lock was reclaimed." if lost else "No lock is known to be lost by it."
-        )
+        consequence=(f"It was answered and ignored{goes_by}; no lock was reclaimed." if lost else NOT_LOST)
         + (" DNS told others that the announced name has the right address." if doubted else "")
         + words.because(doubts),
         remedy="Send it from the service address and under its name: sm-notify -f -v ADDRESS.",

@@ -8,12 +8,13 @@ from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssess
 from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.implementations import UPCALL
 from nlmdissect.hosts.loopback import Upcall
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import stuck
 
-WITHIN = 60 * SECOND  # of the notice: statd tries for 25 s
+WITHIN = (UPCALL + 35) * SECOND  # of the notice
 
 
 @rule("NSM012", "lost-upcall", Severity.ERROR, source="statd to lockd")

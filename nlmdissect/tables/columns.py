@@ -86,7 +86,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("names",             "category", "names that it gave itself"),
         Column("resolved",          "category", "names that DNS answers in the capture give to its address"),
         Column("roles",             "category", "client, server or both"),
-        Column("implementation",    "category", "linux, freebsd, illumos, macos, ganesha, unknown"),
+        Column("implementation",    "category", "linux, freebsd, illumos, macos, ganesha, netapp, unknown"),
+        Column("implementation_why", "category", "what in its packets says so"),
         TIME, CAPTURE, FRAME,
     ),
     "boots": (

@@ -29,7 +29,7 @@ def hosts(analysis: Analysis) -> Rows:
         claimed, roles = ", ".join(names.claimed.get(host, ())), ", ".join(sorted(names.roles.get(host, ())))
         yield (
             names.address(host), names.endpoints.scopes[host], claimed, ", ".join(names.in_dns(host)), roles,
-            history.kind(host).name,
+            history.kind(host).name, "; ".join(history.guess(host).why),
             at.time, at.capture, at.frame,
         )  # fmt: skip
 

@@ -29,7 +29,7 @@ KEYS: dict[str, Any] = {
     "coverage": {"condition": STRING, "hosts": [STRING], "from": TIME, "to": TIME, "holds": BOOL, "why": STRING},
     "hosts": {
         "id": STRING, "addresses": [STRING], "names": [STRING], "roles": [STRING], "implementation": STRING,
-        "resolved": [STRING],
+        "implementation_why": [STRING], "resolved": [STRING],
     },
     "boots": {
         "host": STRING, "not_before": (TIME, NULL), "not_after": TIME, "state_before": (NUMBER, NULL),

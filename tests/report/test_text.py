@@ -73,6 +73,16 @@ def test_recoveries_are_a_table(tmp_path: Path) -> None:
     assert ["client2", "(10.0.0.22)", "client", "understood", "1", "1", "-"] in lines
 
 
+def test_what_the_hosts_were_taken_for(tmp_path: Path) -> None:
+    """Only where something is found: then times and severities may depend on it."""
+    title = "What these hosts were taken for, and why"
+    lines = text_of(write(tmp_path / "x.pcap", LOST), width=160).partition(title)[2].splitlines()
+    assert any(
+        line.split()[:3] == ["client1", "(10.0.0.21)", "linux"] and "its oh is svid@name" in line for line in lines
+    )
+    assert title not in text_of(write(tmp_path / "y.pcap", WELL))
+
+
 @pytest.mark.parametrize(
     ("story", "word"),
     [

@@ -341,3 +341,23 @@ def test_a_reclaim_of_a_part_leaves_the_rest_missing():
     half = RECLAIMED.replace("reclaim", "range=0-9 reclaim")
     story = told(NLM002, STOLEN_THEN_RECLAIMED, half, "19 +60s client3 > server NFS")
     assert len(story.says) == 1
+
+
+@pytest.mark.parametrize(("reclaims", "found"), [("shared", False), ("range=0-49 shared", True)])
+def test_a_lock_that_was_downgraded(reclaims, found):
+    """It is reclaimed as what it is now: a read lock."""
+    text = f"""
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=A oh=1 shared
+     4        server  > client1  NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     7        server  > client1  SM_NOTIFY mon_name=server state=5
+     8        client1 > server   OK
+     9        client1 > server   NLM_LOCK fh=A oh=1 reclaim {reclaims}
+    10        server  > client1  NLM4_GRANTED
+    11  +60s  client2 > server   POLL 5
+    12        server  > client2  NLM4_GRANTED
+    """
+    assert bool(told(NLM002, text).says) is found
