@@ -19,7 +19,7 @@ from nlmdissect.report.pictures.chart import SEVERITY, Arrow, Band, Chart, Mark,
 NEAR = 14  # what is nearer to its like is merged with it
 GAP = 9  # between arrows of different kinds
 DRIFT = 60  # the most that an arrow moves for it
-LETTER, BOLD = 6.4, 7.2  # px, the width of a letter of a label, rather too much than too little
+LETTER, BOLD = 6.8, 7.8  # px, the width of a letter of a label, rather too much than too little
 LINE = 15  # px, a row of labels
 BAR, PAD, NAME = 11, 7, 17
 ROWS = 4  # of labels on a lane, unless they tell what is wrong

@@ -29,9 +29,9 @@ class Exchanges:
         self.analysis, self.lanes, self.boot = analysis, lanes, boot
         self.voice = Voice(analysis.history)
         self.findings = relevant(analysis, boot)
-        self.proves: dict[At, list[str]] = {}  # the frame that a finding is about -> codes
+        self.proves: dict[At, list[Finding]] = {}  # by the frame that they are about
         for finding in self.findings:
-            self.proves.setdefault(finding.evidence[0].at, []).append(finding.code)
+            self.proves.setdefault(finding.evidence[0].at, []).append(finding)
 
     def arrows(self) -> Iterator[Arrow]:
         for row in self.analysis.history.recoveries:
@@ -51,7 +51,7 @@ class Exchanges:
             lane = self.lanes.of(finding.client if finding.client is not None else finding.server)
             if lane is not None:
                 first = finding.evidence[0].at
-                label = f"{broken.mark(finding)} ({finding.code})"
+                label = f"{broken.mark(finding)} ({broken.code(finding)})"
                 yield Mark(lane, first.time, broken.tone(finding), label, finding.title, (first,))
 
     def _ends(self, finding: Finding) -> tuple[int, int] | None:
@@ -91,7 +91,7 @@ class Exchanges:
                 yield Arrow(source, target, look.at.time, tone, label, words, frames, look.port is None)
 
     def _notice(self, row: Recovery, t: Try, blamed: Finding | None) -> tuple[Tone, str, bool]:
-        code = f" ({blamed.code})" if blamed else ""
+        code = f" ({broken.code(blamed)})" if blamed else ""
         bad = broken.tone(blamed) if blamed else Tone.UNSURE
         if t.refused:
             return bad, f"SM_NOTIFY refused: {t.error}{code}", False
@@ -131,7 +131,7 @@ class Exchanges:
                 yield Arrow(source, target, sent.at.time, tone, "reclaim unanswered", words, (sent.at,), True)
 
     def _codes(self, *at: At) -> str:
-        codes = sorted({code for one in at for code in self.proves.get(one, ()) if code in broken.DRAWN})
+        codes = sorted({broken.code(f) for one in at for f in self.proves.get(one, ()) if f.code in broken.DRAWN})
         return f" ({', '.join(codes)})" if codes else ""
 
     def _missing(self, finding: Finding) -> Iterator[Arrow]:
