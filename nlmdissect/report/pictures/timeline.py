@@ -11,6 +11,7 @@ from itertools import pairwise
 from nlmdissect.analysis import Analysis
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import At, Severity
+from nlmdissect.history.waits import Wait
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.report.lines import hosts as find_hosts
 from nlmdissect.report.pictures.chart import SEVERITY, Band, Chart, Lane, Mark, Span, Tone
@@ -87,6 +88,7 @@ class _Timeline:
 
     def chart(self) -> Chart:
         held = list(self._held())
+        waits = list(self._waits())
         said = Exchanges(self.analysis, self.lanes, self.boot)
         arrows, marks = list(said.arrows()), [*self._restarts(), *said.marks(), *self._losses(held)]
         lanes = tuple(self._lanes())
@@ -99,10 +101,10 @@ class _Timeline:
                 self.start,
                 self.end,
                 lanes,
-                (*self._down(), *held),
+                (*self._down(), *held, *waits),
                 tuple(marks),
                 tuple(arrows),
-                tuple(self._grace()),
+                tuple(grace(self.voice, self.boot) if self.boot else ()),
                 tuple(self._notes()),
             )
             .within()
@@ -136,11 +138,31 @@ class _Timeline:
             self.stale[lane] |= {state.row.hold for state in found if state.tone is Tone.STALE}
             holds = list(dict.fromkeys(state.row.hold for state in found))
             if len(holds) <= BARS and lane < len(self.lanes.hosts):
-                rows = _pack(found)
+                rows = pack((state.row.hold, state.start, state.end) for state in found)
                 self.rows[lane] = max(rows.values(), default=0) + 1
                 yield from (self._bar(lane, state, rows[state.row.hold]) for state in found)
             else:
+                self.rows[lane] = 1
                 yield from self._together(lane, found)
+
+    def _waits(self) -> Iterator[Span]:
+        """Who was answered BLOCKED, below what is held; many of one lane lie on each other."""
+        of: dict[int, list[Wait]] = defaultdict(list)
+        for wait in self.history.walked.waits:
+            lane = self.lanes.of(wait.request.client)
+            if lane is not None and wait.since.time <= self.end and (not wait.ended or wait.ended.time >= self.start):
+                of[lane].append(wait)
+        last = self.history.extent.last
+        for lane, waits in of.items():
+            spans = [(n, w.since.time, w.ended.time if w.ended else last) for n, w in enumerate(waits)]
+            rows = pack(spans) if len(waits) <= BARS else dict.fromkeys(range(len(waits)), 0)
+            first = self.rows[lane]
+            self.rows[lane] += 1 + max(rows.values())
+            for (number, start, end), wait in zip(spans, waits, strict=True):
+                r, how = wait.request, wait.how or "still waiting at the end"
+                where = self.voice.file(self.history.texts[r.fh])
+                words = f"{kind(r.exclusive)} {span(r.start, r.end)} on {where}, svid {r.svid}: waits, {how}"
+                yield Span(lane, start, end, Tone.WAITING, words, (wait.since,), first + rows[number])
 
     def _bar(self, lane: int, state: State, row: int) -> Span:
         words = f"{self._name(state)}: {SAYS[state.tone]}"
@@ -160,13 +182,17 @@ class _Timeline:
             changes[first][state.tone] += 1
             changes[max(last, first + grain)][state.tone] -= 1
         now: Counter[Tone] = Counter()
-        for at, until in pairwise([*sorted(changes), self.end]):
+        runs: list[tuple[Tone | None, int, str]] = []  # what, from when, in words
+        for at in sorted(changes):
             now.update(changes[at])
-            there = {tone: n for tone, n in now.items() if n > 0}
-            if there and until > at:
-                worst_first = sorted(there, key=SEVERITY.__getitem__, reverse=True)
-                words = ", ".join(f"{count(there[tone], 'lock')} {SAYS[tone]}" for tone in worst_first)
-                yield Span(lane, at, until, worst_first[0], words)
+            worst_first = sorted((tone for tone, n in now.items() if n > 0), key=SEVERITY.__getitem__, reverse=True)
+            words = ", ".join(f"{count(now[tone], 'lock')} {SAYS[tone]}" for tone in worst_first)
+            tone = worst_first[0] if worst_first else None
+            if not runs or runs[-1][0] is not tone:
+                runs.append((tone, at, f"at first {words}"))
+        for (tone, at, words), (_, until, _) in pairwise([*runs, (None, self.end, "")]):
+            if tone is not None and until > at:
+                yield Span(lane, at, until, tone, words)
 
     def _losses(self, held: Iterable[Span]) -> Iterator[Mark]:
         """The first moment of each lane's losses."""
@@ -177,7 +203,8 @@ class _Timeline:
                 first[key] = bar
         for (lane, tone), bar in first.items():
             holds = self.lost[lane] if tone is Tone.LOST else self.stale[lane]
-            what = bar.words.partition(",")[0].partition(":")[0] if len(holds) == 1 else count(len(holds), "lock")
+            one = len(holds) == 1 and bar.frames  # a bar of its own
+            what = bar.words.partition(",")[0] if one else count(len(holds), "lock")
             words = "LOST" if tone is Tone.LOST else "left behind"
             label = f"{words}: {what}"
             yield Mark(lane, max(bar.start, self.start), tone, label, bar.words, bar.frames)
@@ -198,17 +225,6 @@ class _Timeline:
                 words = f"{self.voice.host(boot.host)} restarts between these two"
                 yield Span(lane, boot.not_before.time, boot.not_after.time, Tone.DOWN, words, _both(boot))
 
-    def _grace(self) -> Iterator[Band]:
-        boot = self.boot
-        if boot is None or "server" not in self.history.names.roles.get(boot.host, ()):
-            return
-        begin, sure = boot.not_after.time, boot.in_grace.time if boot.in_grace else None
-        over = boot.grace_over.time if boot.grace_over else None
-        if sure is not None:
-            yield Band(begin, sure, Tone.GRACE, f"in grace until {self.voice.time(sure)[:8]} at least")
-        if over is not None:
-            yield Band(sure or begin, over, Tone.GRACE_MAYBE, f"grace over by {self.voice.time(over)[:8]}")
-
     def _notes(self) -> Iterator[str]:
         folded = self.lanes.folded
         if folded:
@@ -223,18 +239,30 @@ class _Timeline:
             yield f"{duration(self.end - self.start)} of {duration(extent.last - extent.first)} are shown."
 
 
-def _pack(found: list[State]) -> dict[int, int]:
-    """Hold -> the first row that is free when it begins."""
+def grace(voice: Voice, boot: Boot) -> Iterator[Band]:
+    """The grace period that a restart began, as far as it is known: of a server, and nothing of a client."""
+    if "server" not in voice.history.names.roles.get(boot.host, ()):
+        return
+    begin, sure = boot.not_after.time, boot.in_grace.time if boot.in_grace else None
+    if sure is not None:
+        yield Band(begin, sure, Tone.GRACE, f"in grace until {voice.time(sure)[:8]} at least")
+    if boot.grace_over is not None:
+        over = boot.grace_over.time
+        yield Band(sure or begin, over, Tone.GRACE_MAYBE, f"grace over by {voice.time(over)[:8]}")
+
+
+def pack(found: Iterable[tuple[int, int, int]]) -> dict[int, int]:
+    """(number, start, end) -> the first row that is free for all that a number has."""
     ends: dict[int, tuple[int, int]] = {}
-    for state in found:
-        begin, _ = ends.get(state.row.hold, (state.start, 0))
-        ends[state.row.hold] = min(begin, state.start), state.end
+    for number, start, end in found:
+        begin, until = ends.get(number, (start, end))
+        ends[number] = min(begin, start), max(until, end)
     rows: dict[int, int] = {}
     free: list[int] = []
-    for hold, (begin, end) in sorted(ends.items(), key=lambda item: item[1]):
+    for number, (begin, end) in sorted(ends.items(), key=lambda item: item[1]):
         row = next((n for n, t in enumerate(free) if t <= begin), len(free))
-        free[row:] = [end] if row == len(free) else [end, *free[row + 1 :]]
-        rows[hold] = row
+        free[row : row + 1] = [end]
+        rows[number] = row
     return rows
 
 
