@@ -12,7 +12,6 @@ from markupsafe import Markup
 from nlmdissect.analysis import Analysis
 from nlmdissect.report.page import page
 from nlmdissect.report.pictures.arrange import Arranged, Size, arrange
-from nlmdissect.report.pictures.chart import Tone
 from nlmdissect.report.pictures.palette import LOOKS
 from nlmdissect.report.pictures.ticks import ticks
 from nlmdissect.report.pictures.timeline import timeline
@@ -21,6 +20,7 @@ LANES = 14  # of the timeline
 # one drawing for each width of a screen, of which one is shown; text has the same size in all of them
 SIZES = {"wide": Size(1120, 150), "middle": Size(720, 126), "narrow": Size(340, 0)}
 TICK = 96  # px between two
+MANY = 40  # rows: a longer section is folded at first
 
 
 def render(analysis: Analysis, version: str) -> str:
@@ -36,7 +36,8 @@ def render(analysis: Analysis, version: str) -> str:
             plans={name: arrange(chart, size) for name, size in SIZES.items()},
             ticks=_ticks,
             looks=LOOKS,
-            tones=[tone for tone in chart.tones() if tone is not Tone.BAD or Tone.LOST not in chart.tones()],
+            many=MANY,
+            tones=chart.tones(),
         )
     )
 

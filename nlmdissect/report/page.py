@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from nlmdissect.analysis import Analysis, display_filters, reason
-from nlmdissect.findings import Confidence, Finding, Severity
+from nlmdissect.findings import Confidence, Finding, Outcome, Severity
 from nlmdissect.history.recovery import RANKING, Recovery
 from nlmdissect.protocols.nlm import END
 from nlmdissect.report.decoded import Decoded, decoded
 from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.facts import facts
+from nlmdissect.report.times import clock
 from nlmdissect.report.unjudged import unjudged
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Verdict, verdict
 from nlmdissect.report.voice import Voice, count, kind, span
@@ -26,9 +27,11 @@ FINDINGS = 60
 OPEN = 3  # findings that are unfolded at first
 EVIDENCE = 16  # frames of one finding
 LOCKS = 8  # of one finding
-RESTARTS, PEERS = 20, 100
-HELD = 200
+RESTARTS, PEERS = 20, 60
+HELD = 100
 DEFECTS = 100
+
+WORST = list(Outcome)
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -118,10 +121,15 @@ class _Page:
         page.commands = [
             ("everything, for scripts", f"nlmdissect analyze --format json {self.paths}"),
             ("every call with its answer", f"nlmdissect show {self.paths}"),
-            ("the lock table at any moment", f"nlmdissect locks --at 12:00:00 {self.paths}"),
+            ("the lock table at any moment", f"nlmdissect locks --at {self._moment()} {self.paths}"),
             ("what a finding means", "nlmdissect explain CODE"),
         ]
         return page
+
+    def _moment(self) -> str:
+        """A time that is worth looking at."""
+        worst = self.analysis.findings[0].evidence[0].at.time if self.analysis.findings else self.history.extent.last
+        return clock(worst)[:8]
 
     def _counts(self) -> list[tuple[str, str]]:
         findings = [f for f in self.analysis.findings if not f.code.startswith(ABOUT_THE_CAPTURE)]
@@ -140,7 +148,7 @@ class _Page:
 
     def _cards(self) -> tuple[list[Card], str]:
         roots = [n for n in self.analysis.roots if not self.analysis.findings[n].code.startswith(ABOUT_THE_CAPTURE)]
-        cards = []
+        cards: list[Card] = []
         for place, number in enumerate(roots, 1):
             if self.budget <= 0:
                 rest = f"nlmdissect analyze --format json {self.paths}"
@@ -234,7 +242,7 @@ class _Page:
     def _rules(self) -> Rows:
         return [
             (r.rule.code, r.rule.name, r.outcome.value.replace("_", " "), str(r.judged), shorten(reason(r) or "", 300))
-            for r in sorted(self.analysis.results, key=lambda r: (list(type(r.outcome)).index(r.outcome), r.rule.code))
+            for r in sorted(self.analysis.results, key=lambda r: (WORST.index(r.outcome), r.rule.code))
         ]
 
     def _coverage(self) -> Rows:

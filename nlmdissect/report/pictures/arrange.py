@@ -19,10 +19,11 @@ from nlmdissect.report.pictures.chart import SEVERITY, Arrow, Band, Chart, Mark,
 NEAR = 14  # what is nearer to its like is merged with it
 GAP = 9  # between arrows of different kinds
 DRIFT = 60  # the most that an arrow moves for it
-LETTER = 6.5  # px, the width of a letter of a label, rather too much than too little
+LETTER, BOLD = 6.4, 7.2  # px, the width of a letter of a label, rather too much than too little
 LINE = 15  # px, a row of labels
 BAR, PAD, NAME = 11, 7, 17
 ROWS = 4  # of labels on a lane, unless they tell what is wrong
+URGENT = frozenset({Tone.BAD, Tone.LOST, Tone.BOOT, Tone.STALE})  # has a label whatever it takes, in bold
 SAID = 5  # of what was merged
 
 
@@ -76,6 +77,7 @@ class Label(NamedTuple):
     text: str
     tone: Tone
     end: bool
+    about: Mark | Arrow | None = None
 
 
 class Ground(NamedTuple):
@@ -145,12 +147,14 @@ def arrange(chart: Chart, size: Size) -> Arranged:
     for span in chart.spans:
         x, end = plan.x(span.start), plan.x(span.end)
         plan.bars.append(Bar(x, plan.boxes[span.lane].bars + span.row * (BAR + 2), max(end - x, 2), span))
+    beside = {label.about: label.y for label in plan.labels}
     for group in groups:
-        _draw(plan, group)
+        _draw(plan, group, beside.get(group.first))
     return plan
 
 
-def _draw(plan: Arranged, group: _Group) -> None:
+def _draw(plan: Arranged, group: _Group, beside: int | None) -> None:
+    """``beside``: where its label is, if it has one."""
     item, boxes = group.first, plan.boxes
     if isinstance(item, Mark):
         plan.points.append(Point(group.x, boxes[item.lane].bars + BAR // 2, item.tone, group.words))
@@ -159,8 +163,7 @@ def _draw(plan: Arranged, group: _Group) -> None:
     source, target = boxes[item.source], boxes[item.target]
     y = source.bars + BAR // 2
     if item.broken:
-        to = target.top + 2 if down else target.bottom - 2
-        to = to if abs(to - y) > BAR else (y + to) // 2 + (BAR if down else -BAR)
+        to = (beside or target.top + LINE) if down else target.bottom - 4
     else:
         to = target.bars if down else target.bars + plan.chart.lanes[item.target].rows * (BAR + 2)
     plan.lines.append(Line(group.x, y, to, item.tone, group.words, item.broken))
@@ -179,18 +182,19 @@ def _merged(plan: Arranged) -> list[_Group]:
         for place, item in enumerate(items):
             last = place + 1 == len(items)
             if last or plan.x(items[place + 1].time) - plan.x(item.time) > NEAR:
-                groups.append(_group(plan, items[start : place + 1]))
+                groups.append(_group(plan, items[start : place + 1], len(items) if not start else 0))
                 start = place + 1
     return sorted(groups, key=lambda g: g.first.time)
 
 
-def _group(plan: Arranged, items: list[Mark | Arrow]) -> _Group:
-    first, times = items[0], len(items)
+def _group(plan: Arranged, items: list[Mark | Arrow], times: int) -> _Group:
+    """``times``: how often it happens in all, which the first group says; 0 for later ones, which say nothing."""
+    first = items[0]
     label = f"{first.label} \N{MULTIPLICATION SIGN}{times}" if first.label and times > 1 else first.label
     said = [item.words for item in items[:SAID]]
-    if times > SAID:
-        said.append(f"and {times - SAID} more until {items[-1].words}")
-    return _Group(plan.x(first.time), label, first, "\n".join(said))
+    if len(items) > SAID:
+        said.append(f"and {len(items) - SAID} more until {items[-1].words}")
+    return _Group(plan.x(first.time), label if times else "", first, "\n".join(said))
 
 
 def _apart(groups: list[_Group]) -> list[_Group]:
@@ -202,11 +206,11 @@ def _apart(groups: list[_Group]) -> list[_Group]:
             done.append(group)
             continue
         x = group.x
-        while (other := _on(placed, group, x)) and other.x + GAP - group.x < DRIFT:
+        while x - group.x < DRIFT and (other := _on(placed, group, x)):
             if _kind(other) == _kind(group):
                 x = other.x
                 break
-            x = other.x + GAP
+            x = max(x, other.x) + GAP
         placed.append(group._replace(x=x))
     return [*done, *placed]
 
@@ -233,12 +237,13 @@ def _cross(a: _Group, b: _Group) -> bool:
 def _room(plan: Arranged, used: list[list[tuple[float, float]]], group: _Group) -> tuple[float, Label, int] | None:
     """The first row with room for a label; None where there is none and nothing is wrong."""
     tone, left = group.first.tone, plan.size.left
-    text = shorten(group.label, max(int((plan.size.width - left) / LETTER) - 3, 8))
-    wide = len(text) * LETTER
+    urgent = tone in URGENT
+    letter = BOLD if urgent else LETTER
+    text = shorten(group.label, max(int((plan.size.width - left) / letter) - 2, 8))
+    wide = len(text) * letter
     starts = [group.x + 6, group.x - 6 - wide]
     fits = [x for x in starts if x >= left and x + wide <= plan.size.width]
     fits = fits or [max(left, plan.size.width - wide - 2)]
-    urgent = tone in (Tone.BAD, Tone.LOST, Tone.BOOT, Tone.STALE)
     for row in range(len(used) + 1 if urgent else ROWS):
         if row == len(used):
             used.append([])
@@ -246,7 +251,7 @@ def _room(plan: Arranged, used: list[list[tuple[float, float]]], group: _Group) 
             if all(x + wide + 4 < begin or end + 4 < x for begin, end in used[row]):
                 used[row].append((x, x + wide))
                 end = x < group.x and x == starts[1]
-                return x, Label(group.x - 6 if end else x, 0, text, tone, end), row
+                return x, Label(group.x - 6 if end else x, 0, text, tone, end, group.first), row
     return None
 
 

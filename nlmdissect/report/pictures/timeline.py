@@ -160,13 +160,17 @@ class _Timeline:
             changes[first][state.tone] += 1
             changes[max(last, first + grain)][state.tone] -= 1
         now: Counter[Tone] = Counter()
-        for at, until in pairwise([*sorted(changes), self.end]):
+        runs: list[tuple[Tone | None, int, str]] = []  # what, from when, in words
+        for at in sorted(changes):
             now.update(changes[at])
-            there = {tone: n for tone, n in now.items() if n > 0}
-            if there and until > at:
-                worst_first = sorted(there, key=SEVERITY.__getitem__, reverse=True)
-                words = ", ".join(f"{count(there[tone], 'lock')} {SAYS[tone]}" for tone in worst_first)
-                yield Span(lane, at, until, worst_first[0], words)
+            worst_first = sorted((tone for tone, n in now.items() if n > 0), key=SEVERITY.__getitem__, reverse=True)
+            words = ", ".join(f"{count(now[tone], 'lock')} {SAYS[tone]}" for tone in worst_first)
+            tone = worst_first[0] if worst_first else None
+            if not runs or runs[-1][0] is not tone:
+                runs.append((tone, at, f"at first {words}"))
+        for (tone, at, words), (_, until, _) in pairwise([*runs, (None, self.end, "")]):
+            if tone is not None and until > at:
+                yield Span(lane, at, until, tone, words)
 
     def _losses(self, held: Iterable[Span]) -> Iterator[Mark]:
         """The first moment of each lane's losses."""
