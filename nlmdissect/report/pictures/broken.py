@@ -1,6 +1,6 @@
 """Where findings break the chain: for each code, between whom, and in the fewest words what is wrong there.
 
-``MISSING`` and ``REFUSED`` are arrows; a code that is in neither is a mark on the lane of the host that suffers.
+The codes in ``LINKS`` are arrows; one that is not is a mark on the lane of the host that suffers.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from enum import StrEnum, auto
 from typing import NamedTuple
 
-from nlmdissect.findings import Finding
+from nlmdissect.findings import Confidence, Finding, Severity
 from nlmdissect.history.history import History
+from nlmdissect.report.pictures.chart import Tone
+from nlmdissect.report.voice import Voice
 
 
 class Way(StrEnum):
@@ -63,6 +65,7 @@ MARKS: dict[str, str] = {
     "NLM018": "grace period without end",
 }
 # fmt: on
+AT_EVIDENCE = frozenset({"NLM012", "NLM015", "NLM007", "NLM009"})  # their first frame is where it went wrong
 DRAWN = frozenset({"NLM001", "NLM003", "NSM003", "NSM004", "NSM005"})  # as reclaims and notices with their answers
 
 
@@ -86,6 +89,33 @@ def ends(history: History, finding: Finding) -> tuple[int, int] | None:
         case Way.CALL:
             pass
     return None if a is None or b is None or a == b else (a, b)
+
+
+def words(voice: Voice, finding: Finding) -> str:
+    """What the arrow of a finding says."""
+    roles = {"client": finding.client, "other": finding.other}
+    names = {role: "another host" if host is None else voice.short(host) for role, host in roles.items()}
+    return f"{LINKS[finding.code].words.format(**names)} ({finding.code})"
+
+
+def when(history: History, finding: Finding) -> int:
+    """The moment (ns) of an arrow. A packet that is missing stands in the middle of the time that there was for it."""
+    boot, first = history.boot(finding.boot), finding.evidence[0].at.time
+    if boot is None or not LINKS[finding.code].broken or finding.code in AT_EVIDENCE:
+        return first
+    last = history.extent.last
+    over = boot.grace_over.time if boot.grace_over else min(last, boot.until or last)
+    start = boot.not_after.time
+    if finding.code == "NLM002" and boot.told:
+        start = max(start, boot.told.time)
+    return (start + max(over, start)) // 2
+
+
+def tone(finding: Finding) -> Tone:
+    """Red for what is wrong, grey for what hurts nobody, or is a suspicion of something mild."""
+    severity = finding.severity or Severity.INFO
+    sure = finding.confidence is Confidence.CONFIRMED
+    return Tone.BAD if severity is Severity.ERROR or (severity is Severity.WARNING and sure) else Tone.UNSURE
 
 
 def mark(finding: Finding) -> str:

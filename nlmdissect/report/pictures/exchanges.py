@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.findings import At, Confidence, Finding, Severity
+from nlmdissect.findings import At, Finding
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
@@ -52,7 +52,7 @@ class Exchanges:
             if lane is not None:
                 first = finding.evidence[0].at
                 label = f"{broken.mark(finding)} ({finding.code})"
-                yield Mark(lane, first.time, tone_of(finding), label, finding.title, (first,))
+                yield Mark(lane, first.time, broken.tone(finding), label, finding.title, (first,))
 
     def _ends(self, finding: Finding) -> tuple[int, int] | None:
         ends = broken.ends(self.analysis.history, finding)
@@ -92,7 +92,7 @@ class Exchanges:
 
     def _notice(self, row: Recovery, t: Try, blamed: Finding | None) -> tuple[Tone, str, bool]:
         code = f" ({blamed.code})" if blamed else ""
-        bad = tone_of(blamed) if blamed else Tone.UNSURE
+        bad = broken.tone(blamed) if blamed else Tone.UNSURE
         if t.refused:
             return bad, f"SM_NOTIFY refused: {t.error}{code}", False
         if t.answered is None:
@@ -140,24 +140,5 @@ class Exchanges:
         if link is None or ends is None:
             return
         first = finding.evidence[0].at
-        time = self._when(finding) if link.broken else first.time
-        names = {"client": finding.client, "other": finding.other}
-        words = link.words.format(**{role: self.voice.short(h) for role, h in names.items() if h is not None})
-        yield Arrow(*ends, time, tone_of(finding), f"{words} ({finding.code})", finding.title, (first,), link.broken)
-
-    def _when(self, finding: Finding) -> int:
-        """Where a packet that is missing would have been: in the middle of the time that there was for it."""
-        boot = self.analysis.history.boot(finding.boot)
-        first, last = finding.evidence[0].at.time, self.analysis.history.extent.last
-        if boot is None or finding.code in ("NLM012", "NLM015", "NLM007", "NLM009"):
-            return first
-        over = boot.grace_over.time if boot.grace_over else min(last, boot.until or last)
-        start = max(boot.not_after.time, boot.told.time if boot.told and finding.code == "NLM002" else 0)
-        return (start + max(over, start)) // 2
-
-
-def tone_of(finding: Finding) -> Tone:
-    """Red for what is certainly wrong; grey for what hurts nobody."""
-    if (finding.severity or 0) == Severity.INFO:
-        return Tone.UNSURE
-    return Tone.BAD if finding.confidence is Confidence.CONFIRMED or finding.severity is Severity.ERROR else Tone.UNSURE
+        label, time = broken.words(self.voice, finding), broken.when(self.analysis.history, finding)
+        yield Arrow(*ends, time, broken.tone(finding), label, finding.title, (first,), link.broken)

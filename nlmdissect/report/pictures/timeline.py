@@ -102,7 +102,7 @@ class _Timeline:
                 (*self._down(), *held),
                 tuple(marks),
                 tuple(arrows),
-                tuple(self._grace()),
+                tuple(grace(self.voice, self.boot) if self.boot else ()),
                 tuple(self._notes()),
             )
             .within()
@@ -136,7 +136,7 @@ class _Timeline:
             self.stale[lane] |= {state.row.hold for state in found if state.tone is Tone.STALE}
             holds = list(dict.fromkeys(state.row.hold for state in found))
             if len(holds) <= BARS and lane < len(self.lanes.hosts):
-                rows = _pack(found)
+                rows = pack((state.row.hold, state.start, state.end) for state in found)
                 self.rows[lane] = max(rows.values(), default=0) + 1
                 yield from (self._bar(lane, state, rows[state.row.hold]) for state in found)
             else:
@@ -202,17 +202,6 @@ class _Timeline:
                 words = f"{self.voice.host(boot.host)} restarts between these two"
                 yield Span(lane, boot.not_before.time, boot.not_after.time, Tone.DOWN, words, _both(boot))
 
-    def _grace(self) -> Iterator[Band]:
-        boot = self.boot
-        if boot is None or "server" not in self.history.names.roles.get(boot.host, ()):
-            return
-        begin, sure = boot.not_after.time, boot.in_grace.time if boot.in_grace else None
-        over = boot.grace_over.time if boot.grace_over else None
-        if sure is not None:
-            yield Band(begin, sure, Tone.GRACE, f"in grace until {self.voice.time(sure)[:8]} at least")
-        if over is not None:
-            yield Band(sure or begin, over, Tone.GRACE_MAYBE, f"grace over by {self.voice.time(over)[:8]}")
-
     def _notes(self) -> Iterator[str]:
         folded = self.lanes.folded
         if folded:
@@ -227,18 +216,30 @@ class _Timeline:
             yield f"{duration(self.end - self.start)} of {duration(extent.last - extent.first)} are shown."
 
 
-def _pack(found: list[State]) -> dict[int, int]:
-    """Hold -> the first row that is free when it begins."""
+def grace(voice: Voice, boot: Boot) -> Iterator[Band]:
+    """The grace period that a restart began, as far as it is known: of a server, and nothing of a client."""
+    if "server" not in voice.history.names.roles.get(boot.host, ()):
+        return
+    begin, sure = boot.not_after.time, boot.in_grace.time if boot.in_grace else None
+    if sure is not None:
+        yield Band(begin, sure, Tone.GRACE, f"in grace until {voice.time(sure)[:8]} at least")
+    if boot.grace_over is not None:
+        over = boot.grace_over.time
+        yield Band(sure or begin, over, Tone.GRACE_MAYBE, f"grace over by {voice.time(over)[:8]}")
+
+
+def pack(found: Iterable[tuple[int, int, int]]) -> dict[int, int]:
+    """(number, start, end) -> the first row that is free for all that a number has."""
     ends: dict[int, tuple[int, int]] = {}
-    for state in found:
-        begin, _ = ends.get(state.row.hold, (state.start, 0))
-        ends[state.row.hold] = min(begin, state.start), state.end
+    for number, start, end in found:
+        begin, until = ends.get(number, (start, end))
+        ends[number] = min(begin, start), max(until, end)
     rows: dict[int, int] = {}
     free: list[int] = []
-    for hold, (begin, end) in sorted(ends.items(), key=lambda item: item[1]):
+    for number, (begin, end) in sorted(ends.items(), key=lambda item: item[1]):
         row = next((n for n, t in enumerate(free) if t <= begin), len(free))
-        free[row:] = [end] if row == len(free) else [end, *free[row + 1 :]]
-        rows[hold] = row
+        free[row : row + 1] = [end]
+        rows[number] = row
     return rows
 
 
