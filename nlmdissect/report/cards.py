@@ -34,7 +34,10 @@ BADGE = {
 }
 LINE = "1px solid rgba(128,128,128,.35)"
 CELL = f"text-align:left;vertical-align:top;padding:4px 10px;border-bottom:{LINE}"
-PRE = "margin:8px 0;line-height:1.25;overflow-x:auto;background:none;color:inherit;border:0"
+PRE = (
+    "margin:8px 0;line-height:1.25;overflow-x:auto;background:none;color:inherit;border:0;white-space:pre;"
+    "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12.5px"
+)
 
 
 def capture(analysis: Analysis) -> str:
@@ -79,7 +82,7 @@ def _row(number: int, finding: Finding) -> str:
     sure = ", only suspected" if finding.confidence is Confidence.SUSPECTED else ""
     cause = f"follows from {finding.caused_by}: " if finding.caused_by is not None else ""
     what = f"{cause}{in_html(shorten(finding.title, 300))}"
-    code = f"<code>{in_html(finding.code)}</code> {in_html(finding.name)}"
+    code = f"<code>{in_html(finding.code)}</code>&nbsp;{in_html(finding.name)}"
     return f"<tr>{_cells('td', str(number), code, severity + sure, what)}</tr>"
 
 
