@@ -83,7 +83,7 @@ class _History:
         for lane, owner in enumerate(self.owners, 1):
             lost = any(state.tone is Tone.LOST for state in self.of[owner])
             rows = 1 + max((bar.row for bar in spans if bar.lane == lane), default=0)
-            note = f"svid {owner.svid}" + (", lost" if lost else "")
+            note = f"{'lost, ' if lost else ''}svid {owner.svid}: {self._wants(owner)}"
             lanes.append(Lane(self.voice.short(owner.client), note, lost, rows))
         notes = []
         if self.folded:
@@ -105,6 +105,13 @@ class _History:
             .within()
             .cited(self.voice)
         )
+
+    def _wants(self, owner: Owner) -> str:
+        """The first range of an owner, and how many others it has."""
+        ranges = [span(s.row.start, s.row.end) for s in self.of[owner]]
+        ranges += [span(w.request.start, w.request.end) for w in self.waits if _owner(w) == owner]
+        more = len(set(ranges)) - 1
+        return f"{ranges[0]}{f' and {more} more' if more else ''}"
 
     def _spans(self, lane: int, owner: Owner) -> Iterator[Span]:
         rows = pack([(s.row.hold, s.start, s.end) for s in self.of[owner]])

@@ -17,7 +17,9 @@ from nlmdissect.report.lines import procedure, result, what
 from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Tone
 from nlmdissect.report.times import duration
+from nlmdissect.report.verdict import ABOUT_THE_CAPTURE
 from nlmdissect.report.voice import Voice, count
+from nlmdissect.rpc.calls import NONE
 from nlmdissect.rpc.requests import GRANTED
 
 HOSTS = 6  # columns; more is no ladder any more
@@ -75,7 +77,8 @@ def ladder(
 def _finding(analysis: Analysis, which: int | str | None) -> Finding | None:
     findings = analysis.findings
     if which is None:
-        return findings[0] if findings else None
+        about = [n for n in analysis.roots if not findings[n].code.startswith(ABOUT_THE_CAPTURE)]
+        return findings[about[0]] if about else None
     if isinstance(which, str) and not which.isdecimal():
         named = [f for f in findings if which.upper() in (f.code, f.name.upper())]
         if not named:
@@ -128,7 +131,8 @@ class _Ladder:
     def _halves(self, hosts: frozenset[int] | None) -> list[_Half]:
         """All messages of these hosts in that time, in order."""
         c = self.history.calls
-        ours = (c.program == NLM) | (c.program == NSM) | (c.program == PORTMAP)
+        asks = np.isin(c.asked_program, (NLM, NSM, NONE))  # where mountd is concerns nobody here
+        ours = (c.program == NLM) | (c.program == NSM) | ((c.program == PORTMAP) & asks)
         if hosts is not None:
             known = np.array(sorted(hosts))
             ours &= np.isin(c.src, known) | np.isin(c.dst, known)

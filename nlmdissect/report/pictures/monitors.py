@@ -10,18 +10,19 @@ from nlmdissect.analysis import Analysis
 from nlmdissect.findings import At, Severity
 from nlmdissect.history.recovery import Notify
 from nlmdissect.machines.monitor import M
-from nlmdissect.report.pictures.chart import SEVERITY, Tone
+from nlmdissect.report.pictures.chart import Tone
 from nlmdissect.report.voice import Voice, count
 
 TONES = {M.MONITORED: Tone.HELD, M.UNMONITORED: Tone.UNSURE}
 FAILED = (Notify.MISSING, Notify.UNANSWERED, Notify.ANSWERED)
 SAYS = {
     Tone.PLAIN: "implied by a lock",
-    Tone.HELD: "SM_MON seen",
     Tone.UNSURE: "SM_UNMON seen",
+    Tone.HELD: "SM_MON seen",
     Tone.NOTICE: "a notice came over it",
     Tone.BAD: "a notice should have come over it",
 }
+RANK = {tone: rank for rank, tone in enumerate(SAYS)}  # the later says more
 
 
 class Node(NamedTuple):
@@ -57,7 +58,7 @@ def monitors(analysis: Analysis, most: int = 40) -> Monitors:
     worst: dict[int, int] = defaultdict(int)
     for pair, (tone, _, _) in found.items():
         for host in pair:
-            worst[host] = max(worst[host], SEVERITY[tone])
+            worst[host] = max(worst[host], RANK[tone])
     nodes: list[Node] = []
     numbers: dict[int, int] = {}
     notes = []
@@ -67,7 +68,7 @@ def monitors(analysis: Analysis, most: int = 40) -> Monitors:
         room = most if len(of) <= most else most - 1
         for place, host in enumerate(of[:room]):
             numbers[host] = len(nodes)
-            nodes.append(Node(voice.short(host), side, place, worst[host] == SEVERITY[Tone.BAD]))
+            nodes.append(Node(voice.short(host), side, place, worst[host] == RANK[Tone.BAD]))
         if of[room:]:
             numbers |= dict.fromkeys(of[room:], len(nodes))
             nodes.append(Node(f"{len(of) - room} more {word}s", side, room, False))
@@ -76,9 +77,9 @@ def monitors(analysis: Analysis, most: int = 40) -> Monitors:
     for (watcher, watched), (tone, words, frames) in found.items():
         edge = Edge(numbers[watcher], numbers[watched], tone, words, frames)
         old = edges.get(edge[:2])
-        if old is None or SEVERITY[tone] > SEVERITY[old.tone]:
+        if old is None or RANK[tone] > RANK[old.tone]:
             edges[edge[:2]] = edge
-    return Monitors(tuple(nodes), tuple(sorted(edges.values(), key=lambda e: SEVERITY[e.tone])), tuple(notes))
+    return Monitors(tuple(nodes), tuple(sorted(edges.values(), key=lambda e: RANK[e.tone])), tuple(notes))
 
 
 def _edges(analysis: Analysis) -> dict[tuple[int, int], tuple[Tone, str, tuple[At, ...]]]:
@@ -88,7 +89,7 @@ def _edges(analysis: Analysis) -> dict[tuple[int, int], tuple[Tone, str, tuple[A
 
     def add(watcher: int, watched: int, tone: Tone, why: str, frames: tuple[At, ...]) -> None:
         old = found.get((watcher, watched))
-        if watcher != watched and (old is None or SEVERITY[tone] > SEVERITY[old[0]]):
+        if watcher != watched and (old is None or RANK[tone] > RANK[old[0]]):
             words = f"{voice.host(watcher)} watches {voice.host(watched)}: {why}"
             cited = voice.cite(frames[:4])
             found[watcher, watched] = tone, f"{words} ({cited})" if cited else words, frames

@@ -181,7 +181,8 @@ class _Timeline:
                 first[key] = bar
         for (lane, tone), bar in first.items():
             holds = self.lost[lane] if tone is Tone.LOST else self.stale[lane]
-            what = bar.words.partition(",")[0].partition(":")[0] if len(holds) == 1 else count(len(holds), "lock")
+            one = len(holds) == 1 and bar.frames  # a bar of its own
+            what = bar.words.partition(",")[0] if one else count(len(holds), "lock")
             words = "LOST" if tone is Tone.LOST else "left behind"
             label = f"{words}: {what}"
             yield Mark(lane, max(bar.start, self.start), tone, label, bar.words, bar.frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plotly.graph_objects import Figure
 
-from nlmdissect.report.pictures.chart import SEVERITY, Tone
+from nlmdissect.report.pictures.chart import Tone
 from nlmdissect.report.pictures.monitors import SAYS, Edge, Monitors
 from nlmdissect.report.pictures.palette import LOOKS
 from nlmdissect.report.plots.paint import RED, TEXT, frame, hover, safe, write
@@ -20,7 +20,7 @@ def draw(monitors: Monitors) -> Figure:
     counts = [max((n.place + 1 for n in monitors.nodes if n.side == side), default=0) for side in (0, 1)]
     height = ROW * max(*counts, 2)
     ys = [height * (node.place + 0.5) / max(counts[node.side], 1) for node in monitors.nodes]
-    for tone in sorted(SAYS, key=SEVERITY.__getitem__):
+    for tone in SAYS:
         edges = [edge for edge in monitors.edges if edge.tone is tone]
         if edges:
             _edges(figure, monitors, ys, tone, edges)

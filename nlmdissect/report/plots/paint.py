@@ -22,8 +22,8 @@ def frame(figure: Figure, title: str, notes: Sequence[str], height: int, left: i
     below = "".join(f"<br><span style='font-size:12px;color:{DIM}'>{safe(note)}</span>" for note in notes)
     head = HEAD + 16 * len(notes)
     figure.update_layout(
-        title={"text": f"<b>{safe(shorten(title, 110))}</b>{below}", "x": 0.01, "yref": "container", "y": 1,
-               "yanchor": "top", "pad": {"t": 14}, "font_size": 17},
+        title={"text": f"<b>{safe(shorten(title, 110))}</b>{below}", "x": 0.01, "yref": "container",
+               "y": 1 - 14 / (height + head + foot), "yanchor": "top", "font_size": 17},
         font=FONT,
         width=WIDTH,
         height=height + head + foot,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from plotly.graph_objects import Figure
 
 from nlmdissect.history.history import History
-from nlmdissect.report.escape import shorten
 from nlmdissect.report.pictures.chart import Tone
 from nlmdissect.report.pictures.ladder import Ladder, Rung
 from nlmdissect.report.pictures.palette import LOOKS
@@ -38,8 +37,8 @@ def draw(ladder: Ladder, history: History) -> Figure:
         label = f"<b>{voice.frame(rung.at)}</b>  {moment(rung.at.time):%H:%M:%S.%f}" if rung.at.frame else ""
         skipped = f"<br><span style='font-size:10px'>({rung.skipped} before it left out)</span>" if rung.skipped else ""
         if label:
-            write(figure, -28 / gap, ROW * (number + 1.6), label + skipped, TEXT if rung.proof else DIM,
-                  xanchor="right", font_size=11, align="right")  # fmt: skip
+            write(figure, 0, ROW * (number + 1.6), label + skipped, TEXT if rung.proof else DIM, xref="paper",
+                  xanchor="left", xshift=-LEFT + 4, font_size=11, align="left")  # fmt: skip
     frame(figure, ladder.title, ladder.notes, height, left=LEFT, foot=56)
     last = max(len(ladder.hosts) - 1, 1)
     figure.update_xaxes(range=[0, last], visible=False, fixedrange=True)
@@ -67,13 +66,16 @@ def _rung(figure: Figure, rung: Rung, y: float, gap: float, shown: set[str]) -> 
                 "line": {"color": colour, "width": [0, 3 if rung.broken else 0]}},
         customdata=[hover(rung.words)] * 2,
         hovertemplate="%{customdata}<extra></extra>",
+        cliponaxis=False,
         name=NAMES[kind],
         legendgroup=kind,
         showlegend=kind not in shown,
     )  # fmt: skip
     shown.add(kind)
     room = abs(rung.target - rung.source) * gap
-    text = safe(shorten(rung.text, max(int(room / LETTER) - 2, 12)))
-    write(figure, (rung.source + rung.target) / 2, y - 9, f"<b>{text}</b>" if rung.proof else text,
-          RED if kind == "missing" else TEXT if rung.proof else DIM, xanchor="center", font_size=11,
-          bgcolor="rgba(255,255,255,.8)")  # fmt: skip
+    most = max(int(room / LETTER) - 2, 12)
+    text = safe(rung.text if len(rung.text) <= most else rung.text[: most - 2] + "..")
+    colour = RED if kind == "missing" else TEXT if rung.proof else DIM
+    above, ground = (13, None) if rung.broken else (9, "rgba(255,255,255,.8)")  # a cross is not covered
+    write(figure, (rung.source + rung.target) / 2, y - above, f"<b>{text}</b>" if rung.proof else text, colour,
+          xanchor="center", font_size=11, bgcolor=ground)  # fmt: skip
