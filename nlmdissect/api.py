@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from nlmdissect.analysis import Analysis, Asked, analyse, check
 from nlmdissect.history.history import History, read_history
-from nlmdissect.history.moment import Moment, moment
+from nlmdissect.history.moment import moment
 from nlmdissect.report import lines, pages
-from nlmdissect.report.times import iso, parse, parse_at, parse_in
+from nlmdissect.report.progress import Bar, in_notebook
+from nlmdissect.report.times import parse, parse_at, parse_in
+from nlmdissect.state import State
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +43,11 @@ class Capture:
         files = ", ".join(source.path for source in self.history.sources)
         messages = sum(self.analysis.messages().values())
         return f"<Capture {files}: {messages} messages, {len(self.analysis.findings)} findings>"
+
+    def _repr_html_(self) -> str:
+        from nlmdissect.report import cards
+
+        return cards.capture(self.analysis)
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -201,52 +208,6 @@ class Capture:
         return self.table("coverage")
 
 
-class State:
-    """The state of everything at one moment of a recording. ``moment`` has it as objects; the tables are pandas
-    DataFrames whose columns ``nlmdissect.tables.MOMENT`` describes.
-    """
-
-    def __init__(self, moment: Moment) -> None:
-        self.moment = moment
-        self._tables: dict[str, pd.DataFrame] = {}
-
-    def __repr__(self) -> str:
-        return f"<State at {iso(self.moment.time)}: {len(self.moment.locks)} locks, {len(self.moment.waits)} waits>"
-
-    def table(self, name: str) -> pd.DataFrame:
-        """A table by its name. Raises KeyError for one that does not exist."""
-        if name not in self._tables:
-            from nlmdissect.tables import build_at
-
-            self._tables[name] = build_at(name, self.moment)
-        return self._tables[name]
-
-    @property
-    def locks(self) -> pd.DataFrame:
-        """One row a piece of a file that a server holds, or that a client believes to have."""
-        return self.table("locks")
-
-    @property
-    def waits(self) -> pd.DataFrame:
-        """One row a lock request that was answered BLOCKED and waits."""
-        return self.table("waits")
-
-    @property
-    def under_way(self) -> pd.DataFrame:
-        """One row a lock request that was sent and not decided yet."""
-        return self.table("under_way")
-
-    @property
-    def monitors(self) -> pd.DataFrame:
-        """One row a pair of hosts, one of which watches the other."""
-        return self.table("monitors")
-
-    @property
-    def unknown(self) -> pd.DataFrame:
-        """One row a thing that the recording does not show of a server's table."""
-        return self.table("unknown")
-
-
 def read(
     paths: Paths,
     *,
@@ -255,19 +216,23 @@ def read(
     since: Time = None,
     until: Time = None,
     loopback: Mapping[str, Paths] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Capture:
     """Read a capture, or several files that are one recording; "-" is standard input.
 
     ``select`` and ``ignore`` are rule codes. ``since`` and ``until`` leave out findings whose first evidence lies
     outside of them; naive times are UTC. ``loopback`` says which host (address or name) a loopback capture belongs to,
-    where its SM_MON calls do not say it. ``progress(done, total)`` is called with bytes while reading. Errors:
-    CaptureError for a path that is no capture, or for files that are not one recording; UsageError for a code or a
-    time that means nothing.
+    where its SM_MON calls do not say it. ``progress(done, total)`` is called with bytes while reading; True is a bar
+    for what takes longer than a moment, False is none, and None is a bar in a notebook alone. Errors: CaptureError for
+    a path that is no capture, or for files that are not one recording; UsageError for a code or a time that means
+    nothing.
     """
     wanted = asked(select, ignore, since, until)
     whose = {host: _several(files) for host, files in (loopback or {}).items()}
-    return Capture(read_history(_several(paths), progress, whose), wanted)
+    if callable(progress):
+        return Capture(read_history(_several(paths), progress, whose), wanted)
+    with Bar(in_notebook() if progress is None else progress) as bar:
+        return Capture(read_history(_several(paths), bar, whose), wanted)
 
 
 def asked(

@@ -137,7 +137,7 @@ def show(
     EXPR is written as in Python. Its names are the columns of the table of calls: frame, reply_frame, time, took,
     client, server, program, procedure, status, xid, cookie, caller_name, fh, oh, svid, start, end, exclusive, block,
     reclaim, state, mon_name, port and more. Hosts are addresses or names, times are "11:30:20" or +12.5 (seconds from
-    the first frame), "4d00" in fh looks for a part of text, and status is None where no answer was seen.
+    the first frame), "4d00" in fh looks for a part of text, and reply_frame is None where no answer was seen.
     """
     from nlmdissect import api
     from nlmdissect.report import lines

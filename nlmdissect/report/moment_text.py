@@ -32,6 +32,7 @@ def render(moment: Moment, width: int = 100, colour: bool = False) -> str:
         file=out,
         width=max(NARROW, min(width, WIDE)),
         force_terminal=colour,
+        force_jupyter=False,  # in a notebook too it writes there, and shows nothing by itself
         color_system="standard" if colour else None,
         markup=False,
         highlight=False,

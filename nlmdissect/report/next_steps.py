@@ -39,10 +39,10 @@ def next_steps(analysis: Analysis, number: int) -> list[Step]:
     if finding.boot is not None and finding.client is not None:
         notices = f"nlmdissect show {captures} --program nsm,portmap --host {address(finding.client)}"
         asked.append(Step("the notices", notices))
-    return [*asked, Step("the moment", f"nlmdissect locks {captures} --at {_moment(analysis, number)}"), *steps]
+    return [*asked, Step("the moment", f"nlmdissect locks {captures} --at {moment_of(analysis, number)}"), *steps]
 
 
-def _moment(analysis: Analysis, number: int) -> str:
+def moment_of(analysis: Analysis, number: int) -> str:
     """The time of the frame to open, as ``--at`` reads it: to the nanosecond, with the date if it is another day's."""
     extent, at = analysis.history.extent, analysis.findings[number].evidence[0].at
     time = min(max(at.time, extent.first), extent.last)  # a loopback capture may begin before the network's

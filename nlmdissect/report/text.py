@@ -46,6 +46,7 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
         file=out,
         width=max(NARROW, min(width, WIDE)),
         force_terminal=colour,
+        force_jupyter=False,  # in a notebook too it writes there, and shows nothing by itself
         color_system="standard" if colour else None,
         markup=False,
         highlight=False,

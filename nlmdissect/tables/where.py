@@ -6,8 +6,8 @@ else stands there is refused with its place. Each comparison is made for all row
 ``or`` and ``not`` join masks.
 
 A missing value is None: it equals the word None and nothing else (not even another missing one), and is neither less
-nor greater than anything. So ``status != "GRANTED"`` is true of a call without an answer, as an engineer expects, and
-``status is None`` of that alone. Parts of text are found whatever the case.
+nor greater than anything. So ``status != "GRANTED"`` is true of a call without an answer too, as an engineer expects.
+Parts of text are found whatever the case.
 """
 
 from __future__ import annotations
