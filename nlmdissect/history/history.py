@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,9 @@ from nlmdissect.hosts.reach import Unreached, unreached
 from nlmdissect.hosts.signs import Sign, signs
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
+from nlmdissect.rpc.names import KEEP, NameReader
 from nlmdissect.rpc.pairing import Pairing
+from nlmdissect.rpc.paths import Paths
 from nlmdissect.rpc.requests import Op, Request, requests
 
 ARENA = 16 << 20  # bytes of messages that are paired at a time
@@ -51,6 +53,7 @@ class History:
     defects: list[Defect]
     texts: Texts
     calls: Calls
+    paths: Paths
     requests: list[Request]
     names: Names
     kinds: dict[int, Implementation]
@@ -86,7 +89,8 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None, 
     """
     whose = whose or {}
     recording = open_recording(with_loopbacks(paths, whose))
-    reader = MessageReader(recording, progress=progress)
+    reader = MessageReader(recording, KEEP, progress)
+    named = NameReader()
     texts = Texts()
     pairing = Pairing(texts)
     signals: list[Signal] = []
@@ -95,10 +99,15 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None, 
         waiting.append(batch.messages)
         signals += batch.signals
         if sum(len(m.arena) for m in waiting) > ARENA:
-            pairing.add(join(waiting))
+            pairing.add(named.take(join(waiting)))
             waiting = []
-    pairing.add(join(waiting))
-    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, pairing.dropped, whose)
+    pairing.add(named.take(join(waiting)))
+    lost = {
+        "open_calls_closed": pairing.dropped,
+        "naming_calls_forgotten": named.forgotten,
+        "names_full": named.paths.full,
+    }
+    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, named.paths, lost, whose)
 
 
 def build(
@@ -107,13 +116,15 @@ def build(
     signals: list[Signal],
     calls: Calls,
     texts: Texts,
-    dropped: int = 0,
+    paths: Paths,
+    lost: Mapping[str, int],
     whose: Whose | None = None,
 ) -> History:
-    """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries."""
+    """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries. ``lost`` counts
+    what there was no room for.
+    """
     defects = [*(d for source in sources for d in source.defects), *traffic.defects]
-    if dropped:
-        defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
+    defects += [Defect(0, 0, "rpc", reason, count) for reason, count in lost.items() if count]
     asked = requests(calls)
     who = names(traffic.endpoints, calls, texts, asked, signals)
     kinds = implementations(asked, texts)
@@ -142,6 +153,7 @@ def build(
         defects=defects,
         texts=texts,
         calls=calls,
+        paths=paths,
         requests=asked,
         names=who,
         kinds=kinds,
