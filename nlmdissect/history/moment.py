@@ -25,7 +25,6 @@ from nlmdissect.machines.monitor import M
 from nlmdissect.machines.ranges import Piece, conflicts
 from nlmdissect.machines.request import R
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import Request
 
 # fmt: off
@@ -203,7 +202,7 @@ def _not_seen(history: History, file: File, owner: Owner, piece: Piece) -> str:
     end = "EOF" if piece.end == END else piece.end
     return (
         f"{history.names.label(owner.client)} svid {owner.svid} has {piece.start}-{end} of "
-        f"{handle_text(history.texts[file.fh])} since before the capture began, as a later reclaim shows"
+        f"{history.called(*file, piece.granted.time)} since before the capture began, as a later reclaim shows"
     )
 
 

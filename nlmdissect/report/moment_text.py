@@ -20,7 +20,6 @@ from nlmdissect.protocols.nlm import END
 from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.text import NARROW, WIDE
 from nlmdissect.report.times import SECOND, clock, day
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import Request
 
 MANY = 1000  # locks; JSON has all
@@ -143,7 +142,7 @@ class _Report:
         return f"{shorten(self.history.names.label(client))} svid {svid} oh {shorten(show_bytes(oh))}"
 
     def _file(self, file: File) -> str:
-        return handle_text(self.history.texts[file.fh])
+        return show(self.history.called(*file, self.moment.time))
 
     def _frame(self, at: At) -> str:
         return str(at.frame) if len(self.history.sources) == 1 else f"{at.capture}:{at.frame}"

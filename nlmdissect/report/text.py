@@ -23,7 +23,6 @@ from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.times import clock, day, duration
 from nlmdissect.report.unjudged import unjudged
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict
-from nlmdissect.rpc.handles import handle_text
 
 FRAMES = 8  # of a finding's evidence; JSON has all
 LOCKS = 5
@@ -172,9 +171,10 @@ class _Report:
         return grid
 
     def _lock(self, lock: LockRef) -> str:
+        file = show(self.history.paths.text(lock.server, lock.fh, lock.at.time))
         kind, end = ("write" if lock.exclusive else "read"), ("EOF" if lock.end is None else lock.end)
         owner = f"{shorten(lock.caller_name)} svid {lock.svid} oh {shorten(show_bytes(lock.oh))}"
-        return f"{kind} {lock.start}-{end} on {handle_text(lock.fh)}, owner {owner} (frame {self._frame(lock.at)})"
+        return f"{kind} {lock.start}-{end} on {file}, owner {owner} (frame {self._frame(lock.at)})"
 
     def recoveries(self) -> None:
         """Every restart, and what became of the locks of each of its peers."""

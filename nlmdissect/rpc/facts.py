@@ -117,13 +117,14 @@ class Span(NamedTuple):
 def facts(buf: Bytes, program: Ints, version: Ints, procedure: Ints, args: Span, res: Span) -> Facts:
     """What these calls and their answers say, in their order. Never raises on any bytes."""
     found = []
-    kinds = np.stack([program, version, procedure], axis=1)
-    for kind in np.unique(kinds, axis=0):
-        page = find(*kind.tolist())
-        reads = READS.get((int(kind[0]), int(kind[1]), page.name)) if page is not None else None
+    small = (version < 16) & (procedure < 256)  # more of them than there are, in one number
+    kinds = np.where(small, program << 16 | version << 8 | procedure, 0)
+    for kind in np.unique(kinds).tolist():
+        page = find(kind >> 16, kind >> 8 & 0xFF, kind & 0xFF)
+        reads = READS.get((kind >> 16, kind >> 8 & 0xFF, page.name)) if page is not None else None
         if page is None or reads is None:
             continue
-        rows = np.flatnonzero((kinds == kind).all(axis=1))
+        rows = np.flatnonzero(kinds == kind)
         asked = decode_columns(page.args, buf, args.at[rows], args.end[rows])
         if page.name == "READDIRPLUS":
             found.append(_entries(buf, rows, reads, asked, Span(res.at[rows], res.end[rows])))
@@ -136,24 +137,43 @@ def facts(buf: Bytes, program: Ints, version: Ints, procedure: Ints, args: Span,
     return Facts(**{name: column[order] for name, column in joined.items()})
 
 
-def tell(paths: Paths, arena: bytes, said: Facts, where: list[tuple[int, int, At]]) -> None:
-    """Let ``paths`` know. ``where`` has for each pair the server, when it was asked (ns), and where the answer is."""
-    columns = said.pair, said.op, said.at, said.length, said.fileid, said.numbered
-    for pair, op, at, length, fileid, numbered in zip(*(column.tolist() for column in columns), strict=True):
-        server, asked, reply = where[pair]
-        directory, name, fh, to, new = (arena[a : a + n] for a, n in zip(at, length, strict=True))
-        number = fileid if numbered else None
+class Sent(NamedTuple):
+    """Where pairs of a call and its answer are, by column: the server, when it was asked (ns), and the answer."""
+
+    server: NDArray[np.int32]
+    asked: Ints
+    time: Ints
+    capture: NDArray[np.int32]
+    frame: Ints
+
+
+def tell(paths: Paths, arena: bytes, said: Facts, sent: Sent) -> None:
+    """Let ``paths`` know. What it knows already, as most answers of a busy server, is passed over at once."""
+    end = said.at + said.length
+    of = said.pair
+    columns = (
+        said.op, said.at[:, 0], end[:, 0], said.at[:, 1], end[:, 1], said.at[:, 2], end[:, 2],
+        sent.server[of], sent.asked[of], sent.time[of], sent.capture[of], sent.frame[of],
+        said.fileid, said.numbered,
+    )  # fmt: skip
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    for row, (op, a, b, c, d, e, f, server, asked, time, capture, frame, fileid, numbered) in enumerate(rows):
+        directory, name, fh = arena[a:b], arena[c:d], arena[e:f]
+        if op == Op.NAMED and paths.knows(server, directory, name, fh):
+            continue
+        at, number = At(time, capture, frame), fileid if numbered else None
         match op:
             case Op.NAMED:
-                paths.named(server, directory, name, fh, asked, reply, number)
+                paths.named(server, directory, name, fh, asked, at, number)
             case Op.GONE:
-                paths.gone(server, directory, name, reply.time, reply)
+                paths.gone(server, directory, name, time, at)
             case Op.ABSENT:
-                paths.gone(server, directory, name, asked, reply)
+                paths.gone(server, directory, name, asked, at)
             case Op.MOVED:
-                paths.moved(server, directory, name, to, new, reply)
+                to, new = (arena[said.at[row, place] : end[row, place]] for place in (3, 4))
+                paths.moved(server, directory, name, to, new, at)
             case Op.EXPORTED:
-                paths.exported(server, fh, name, reply)
+                paths.exported(server, fh, name, at)
             case Op.NUMBERED if number is not None:
                 paths.numbered(server, fh, number)
 

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.capture.messages import Messages, empty
-from nlmdissect.findings import At
 from nlmdissect.protocols import MOUNT, NFS, nfs2, nfs3
 from nlmdissect.protocols.rpc import RPC_VERSION
-from nlmdissect.rpc.facts import Span, facts, tell
+from nlmdissect.rpc.facts import Sent, Span, facts, tell
 from nlmdissect.rpc.headers import CALL, REPLY, read_headers, unwrap_replies
 from nlmdissect.rpc.paths import Paths
 from nlmdissect.xdr.columns import decode_columns
@@ -80,12 +79,8 @@ class NameReader:
         args, res = (Span(h.body[of], h.body_end[of]) for of in (ask, reply))
         said = facts(buf, h.program[ask], h.version[ask], h.procedure[ask], args, res)
         asked, answer = asked[ask], answer[ask]
-        columns = m.dst[asked], m.time[asked], m.time[answer], m.capture[answer], m.frame[answer]
-        where = [
-            (server, sent, At(time, capture, frame))
-            for server, sent, time, capture, frame in zip(*(column.tolist() for column in columns), strict=True)
-        ]
-        tell(self.paths, m.arena, said, where)
+        sent = Sent(m.dst[asked], m.time[asked], m.time[answer], m.capture[answer], m.frame[answer])
+        tell(self.paths, m.arena, said, sent)
 
     def _wait(self, m: Messages, rows: Ints) -> None:
         rows = np.sort(rows)
@@ -135,12 +130,11 @@ def _append(a: Messages, b: Messages) -> Messages:
     """Two tables in a row."""
     if not len(a):
         return b
-    shift = {"at": len(a.arena), "end": len(a.arena)}
     columns = {
-        name: np.concatenate([getattr(a, name), getattr(b, name) + shift.get(name, 0)])
-        for name in Messages.__slots__
-        if name != "arena"
+        name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in Messages.__slots__ if name != "arena"
     }
+    columns["at"][len(a) :] += len(a.arena)
+    columns["end"][len(a) :] += len(a.arena)
     return Messages(arena=a.arena + b.arena, **columns)
 
 

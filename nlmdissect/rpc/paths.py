@@ -31,6 +31,7 @@ CHANGES = 1000
 LOOK_BACK = 16
 """Names of one file that are tried, the newest first: one that still holds is among the last."""
 
+LONG = 160  # characters of a path that a sentence shows
 SHOWN = 12  # bytes of a handle that a sentence shows; tables and JSON show all
 
 
@@ -92,6 +93,11 @@ class Paths:
         node = self._node(server, fh, fileid)
         if parent is not None:
             self._enter(parent, name, node, asked, at)
+
+    def knows(self, server: int, directory: bytes, name: bytes, fh: bytes) -> bool:
+        """Whether that is what is known already."""
+        link = self._link(server, directory, name)
+        return link is not None and link.until is None and link.node is self._nodes.get((server, fh))
 
     def gone(self, server: int, directory: bytes, name: bytes, asked: int, at: At) -> None:
         """There is no ``name`` in ``directory``."""
@@ -181,7 +187,7 @@ class Paths:
         handle's last bytes: these tell the files of one export apart, the first ones are the export's.
         """
         if (path := self.path(server, fh, time)) is not None:
-            return path.text
+            return _short(path.text)
         fileid = self.fileid(server, fh)
         handle = _tail(fh) if fileid is None else f"fileid {fileid} ({_tail(fh)})"
         known = [change for change in self._history(server, fh) if change[1] is not None]
@@ -189,7 +195,7 @@ class Paths:
         if not known:
             return handle
         _, path = known[place - 1] if place else known[0]
-        return f"{handle}, {'formerly' if place else 'later'} {path.text if path else ''}"
+        return f"{handle}, {'formerly' if place else 'later'} {_short(path.text) if path else ''}"
 
     def _history(self, server: int, fh: bytes) -> list[tuple[int, Path | None]]:
         """(since when, what it is called), for each time that this changes."""
@@ -255,6 +261,12 @@ def _name(node: Node, time: int) -> Link | None:
 def _shown(name: bytes) -> str:
     """A name as text. A slash within a name would make it look like a directory."""
     return name.decode("utf-8", "backslashreplace").replace("/", "\\x2f")
+
+
+def _short(text: str) -> str:
+    """The last directories of a long path tell more than those in its middle."""
+    head = LONG // 4
+    return text if len(text) <= LONG else f"{text[:head]}..{text[head + 2 - LONG :]}"
 
 
 def _tail(fh: bytes) -> str:

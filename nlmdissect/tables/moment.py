@@ -11,7 +11,7 @@ from nlmdissect.tables.rows import Rows, lock_cells, request_cells
 def locks(found: Moment) -> Rows:
     for lock in found.locks:
         piece = lock.piece
-        cells = lock_cells(found.history, lock.file, lock.owner, piece.start, piece.end, piece.exclusive)
+        cells = lock_cells(found.history, lock.file, lock.owner, piece.start, piece.end, piece.exclusive, found.time)
         yield (
             piece.hold, *cells, piece.state.value, lock.truth.server_holds, lock.truth.client_believes, lock.why,
             None if lock.since is None else lock.since.time, len(lock.waits), lock.proof.capture, lock.proof.frame,
