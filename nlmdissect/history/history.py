@@ -77,13 +77,13 @@ class History:
     def kind(self, host: int) -> Implementation:
         return self.kinds.get(host, UNKNOWN)
 
-    def called(self, server: int, fh: int, time: int) -> str:
-        """A file (its handle's place in ``texts``) for a sentence, as it was called at a moment (ns)."""
-        return self.paths.text(server, self.texts[fh], time)
+    def called(self, server: int, fh: int, at: At) -> str:
+        """A file (its handle's place in ``texts``) for a sentence, as it was called at a moment."""
+        return self.paths.text(server, self.texts[fh], at)
 
-    def path(self, server: int, fh: int, time: int) -> str | None:
+    def path(self, server: int, fh: int, at: At) -> str | None:
         """Its path, where calls of the capture had named it by that moment."""
-        found = self.paths.path(server, self.texts[fh], time)
+        found = self.paths.path(server, self.texts[fh], at)
         return None if found is None else found.text
 
     def boot(self, number: int | None) -> Boot | None:

@@ -125,7 +125,7 @@ def _held(history: History) -> list[Object]:
             "server": names.address(file.server),
             "client": names.address(owner.client),
             "fh": texts[file.fh].hex(),
-            **called(history, file.server, texts[file.fh], piece.granted.time),
+            **called(history, file.server, texts[file.fh], piece.granted),
             "caller_name": (names.claimed.get(owner.client) or [""])[0],
             "svid": owner.svid,
             "oh": texts[owner.oh].hex(),
@@ -166,7 +166,7 @@ def _finding(history: History, finding: Finding) -> Object:
 def _lock(history: History, lock: LockRef) -> Object:
     return {
         "fh": lock.fh.hex(),
-        **called(history, lock.server, lock.fh, lock.at.time),
+        **called(history, lock.server, lock.fh, lock.at),
         "caller_name": lock.caller_name,
         "svid": lock.svid,
         "oh": lock.oh.hex(),
@@ -178,9 +178,9 @@ def _lock(history: History, lock: LockRef) -> Object:
     }
 
 
-def called(history: History, server: int, fh: bytes, time: int) -> Object:
+def called(history: History, server: int, fh: bytes, at: At) -> Object:
     """What a file was called at a moment, and the frame that says so; ``fileid`` if attributes told it."""
-    found = history.paths.path(server, fh, time)
+    found = history.paths.path(server, fh, at)
     return {
         "path": None if found is None else found.text,
         "named": None if found is None else {"capture": found.at.capture, "frame": found.at.frame},

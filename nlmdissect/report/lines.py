@@ -100,7 +100,7 @@ def what(history: History, row: int) -> str:
         words.append("reclaim")
     if c.fh[row] != NONE:
         server = c.src[row] if c.procedure[row] in SENT_BY_SERVER else c.dst[row]
-        file = history.called(int(server), int(c.fh[row]), c.at(row).time)
+        file = history.called(int(server), int(c.fh[row]), c.at(row))
         words += [show(file), f"svid={c.svid[row]}"]
         if c.procedure[row] not in (20, 21):
             start, end = span(int(c.offset[row]), int(c.length[row]))

@@ -142,7 +142,7 @@ class _Report:
         return f"{shorten(self.history.names.label(client))} svid {svid} oh {shorten(show_bytes(oh))}"
 
     def _file(self, file: File) -> str:
-        return show(self.history.called(*file, self.moment.time))
+        return show(self.history.called(*file, self.moment.at))
 
     def _frame(self, at: At) -> str:
         return str(at.frame) if len(self.history.sources) == 1 else f"{at.capture}:{at.frame}"

@@ -171,7 +171,7 @@ class _Report:
         return grid
 
     def _lock(self, lock: LockRef) -> str:
-        file = show(self.history.paths.text(lock.server, lock.fh, lock.at.time))
+        file = show(self.history.paths.text(lock.server, lock.fh, lock.at))
         kind, end = ("write" if lock.exclusive else "read"), ("EOF" if lock.end is None else lock.end)
         owner = f"{shorten(lock.caller_name)} svid {lock.svid} oh {shorten(show_bytes(lock.oh))}"
         return f"{kind} {lock.start}-{end} on {file}, owner {owner} (frame {self._frame(lock.at)})"

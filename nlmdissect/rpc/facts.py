@@ -138,35 +138,35 @@ def facts(buf: Bytes, program: Ints, version: Ints, procedure: Ints, args: Span,
 
 
 class Sent(NamedTuple):
-    """Where pairs of a call and its answer are, by column: the server, when it was asked (ns), and the answer."""
+    """Where the calls, or the answers, of pairs are, by column."""
 
     server: NDArray[np.int32]
-    asked: Ints
     time: Ints
     capture: NDArray[np.int32]
     frame: Ints
 
+    def at(self, pair: int) -> At:
+        return At(int(self.time[pair]), int(self.capture[pair]), int(self.frame[pair]))
 
-def tell(paths: Paths, arena: bytes, said: Facts, sent: Sent) -> None:
+
+def tell(paths: Paths, arena: bytes, said: Facts, calls: Sent, answers: Sent) -> None:
     """Let ``paths`` know. What it knows already, as most answers of a busy server, is passed over at once."""
     end = said.at + said.length
-    of = said.pair
     columns = (
-        said.op, said.at[:, 0], end[:, 0], said.at[:, 1], end[:, 1], said.at[:, 2], end[:, 2],
-        sent.server[of], sent.asked[of], sent.time[of], sent.capture[of], sent.frame[of],
-        said.fileid, said.numbered,
+        said.op, said.pair, calls.server[said.pair], said.fileid, said.numbered,
+        said.at[:, 0], end[:, 0], said.at[:, 1], end[:, 1], said.at[:, 2], end[:, 2],
     )  # fmt: skip
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    for row, (op, a, b, c, d, e, f, server, asked, time, capture, frame, fileid, numbered) in enumerate(rows):
+    for row, (op, pair, server, fileid, numbered, a, b, c, d, e, f) in enumerate(rows):
         directory, name, fh = arena[a:b], arena[c:d], arena[e:f]
         if op == Op.NAMED and paths.knows(server, directory, name, fh):
             continue
-        at, number = At(time, capture, frame), fileid if numbered else None
+        asked, at, number = calls.at(pair), answers.at(pair), fileid if numbered else None
         match op:
             case Op.NAMED:
                 paths.named(server, directory, name, fh, asked, at, number)
             case Op.GONE:
-                paths.gone(server, directory, name, time, at)
+                paths.gone(server, directory, name, at, at)
             case Op.ABSENT:
                 paths.gone(server, directory, name, asked, at)
             case Op.MOVED:

@@ -79,8 +79,8 @@ class NameReader:
         args, res = (Span(h.body[of], h.body_end[of]) for of in (ask, reply))
         said = facts(buf, h.program[ask], h.version[ask], h.procedure[ask], args, res)
         asked, answer = asked[ask], answer[ask]
-        sent = Sent(m.dst[asked], m.time[asked], m.time[answer], m.capture[answer], m.frame[answer])
-        tell(self.paths, m.arena, said, sent)
+        calls, answers = (Sent(m.dst[asked], m.time[of], m.capture[of], m.frame[of]) for of in (asked, answer))
+        tell(self.paths, m.arena, said, calls, answers)
 
     def _wait(self, m: Messages, rows: Ints) -> None:
         rows = np.sort(rows)

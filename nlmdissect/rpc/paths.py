@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from nlmdissect.findings import At
 
+Ints = NDArray[np.int64]
+
 MOST = 500_000
 """Handles and names that are remembered. When it is reached, that is a defect: nothing new is learnt, but what is known
 still ends where the capture shows it."""
@@ -75,16 +77,16 @@ class Paths:
     ``full`` counts what was not learnt for want of room.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self) -> None:
         self.full = 0
-        self._room = most
+        self._room = MOST
         self._nodes: dict[tuple[int, bytes], Node] = {}
-        self._known: dict[tuple[int, bytes], list[tuple[int, Path | None]]] = {}
+        self._known: dict[tuple[int, bytes], list[tuple[At, Path | None]]] = {}
 
-    # What answers say. ``asked`` is when the call was sent (ns): what happened since then may be newer than the answer.
+    # What answers say. ``asked`` is the call: what was seen since then may be newer than the answer.
 
     def named(
-        self, server: int, directory: bytes, name: bytes, fh: bytes, asked: int, at: At, fileid: int | None
+        self, server: int, directory: bytes, name: bytes, fh: bytes, asked: At, at: At, fileid: int | None
     ) -> None:
         """``name`` in ``directory`` is ``fh``."""
         if name in (b".", b"..", b""):
@@ -99,10 +101,10 @@ class Paths:
         link = self._link(server, directory, name)
         return link is not None and link.until is None and link.node is self._nodes.get((server, fh))
 
-    def gone(self, server: int, directory: bytes, name: bytes, asked: int, at: At) -> None:
+    def gone(self, server: int, directory: bytes, name: bytes, asked: At, at: At) -> None:
         """There is no ``name`` in ``directory``."""
         link = self._link(server, directory, name)
-        if link is not None and link.until is None and link.since.time <= asked:
+        if link is not None and link.until is None and link.since <= asked:
             link.until = at
 
     def moved(self, server: int, directory: bytes, name: bytes, to: bytes, new: bytes, at: At) -> None:
@@ -111,11 +113,11 @@ class Paths:
         node = old.node if old is not None and old.until is None else None
         if node is not None and over is not None and over.until is None and over.node is node:
             return  # two names of one file: RENAME does nothing (RFC 1813, 3.3.14)
-        self.gone(server, directory, name, at.time, at)
-        self.gone(server, to, new, at.time, at)
+        self.gone(server, directory, name, at, at)
+        self.gone(server, to, new, at, at)
         parent = self._node(server, to) if node is not None else None
         if parent is not None:
-            self._enter(parent, new, node, at.time, at)
+            self._enter(parent, new, node, at, at)
 
     def exported(self, server: int, fh: bytes, path: bytes, at: At) -> None:
         """MNT answered ``fh`` for ``path``."""
@@ -137,13 +139,13 @@ class Paths:
             node.fileid = fileid
         return node
 
-    def _enter(self, parent: Node, name: bytes, node: Node | None, asked: int, at: At) -> None:
+    def _enter(self, parent: Node, name: bytes, node: Node | None, asked: At, at: At) -> None:
         parent.entries = {} if parent.entries is None else parent.entries
         old = parent.entries.get(name)
         if old is not None:
             if old.until is None and old.node is node:
                 return
-            if (old.until or old.since).time > asked:
+            if (old.until or old.since) > asked:
                 return  # the answer was under way when the name changed: it may tell of before
             old.until = old.until or at
         if node is not None and self._make_room():
@@ -163,41 +165,45 @@ class Paths:
 
     # What is asked. All of it may be asked for handles that nothing named.
 
-    def path(self, server: int, fh: bytes, time: int) -> Path | None:
-        """What ``fh`` was called at a moment (ns); None if nothing had named it by then, or its name had ended."""
+    def path(self, server: int, fh: bytes, at: At) -> Path | None:
+        """What ``fh`` was called at a moment; None if nothing had named it by then, or its name had ended."""
         known = self._history(server, fh)
-        place = bisect_right(known, time, key=lambda change: change[0]) - 1
-        return known[place][1] if place >= 0 else None
+        place = bisect_right(known, at, key=_since)
+        return known[place - 1][1] if place else None
 
-    def codes(self, server: int, fh: bytes, times: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str | None]]:
-        """The same for many moments: for each a place in a list of texts."""
+    def codes(self, server: int, fh: bytes, time: Ints, capture: Ints, frame: Ints) -> tuple[Ints, list[str | None]]:
+        """The same for many moments, by column: for each a place in a list of texts."""
         known = self._history(server, fh)
         texts: list[str | None] = [None, *(path.text if path else None for _, path in known)]
-        return np.searchsorted(np.array([since for since, _ in known], np.int64), times, side="right"), texts
+        times = np.array([since.time for since, _ in known], np.int64)
+        places = np.searchsorted(times, time, side="right")
+        for row in np.flatnonzero(np.isin(time, times)).tolist():  # clocks are coarse: here the frames decide
+            places[row] = bisect_right(known, At(int(time[row]), int(capture[row]), int(frame[row])), key=_since)
+        return places, texts
 
     def fileid(self, server: int, fh: bytes) -> int | None:
         """The number of the file in its filesystem, if attributes told it."""
         node = self._nodes.get((server, fh))
         return None if node is None else node.fileid
 
-    def text(self, server: int, fh: bytes, time: int) -> str:
-        """A file for a sentence, as it was called at a moment (ns). Names come from packets: escape it.
+    def text(self, server: int, fh: bytes, at: At) -> str:
+        """A file for a sentence, as it was called at a moment. Names come from packets: escape it.
 
         A name that it had only before or after that moment is said to be so; without any, there are the fileid and the
         handle's last bytes: these tell the files of one export apart, the first ones are the export's.
         """
-        if (path := self.path(server, fh, time)) is not None:
+        if (path := self.path(server, fh, at)) is not None:
             return _short(path.text)
         fileid = self.fileid(server, fh)
         handle = _tail(fh) if fileid is None else f"fileid {fileid} ({_tail(fh)})"
         known = [change for change in self._history(server, fh) if change[1] is not None]
-        place = bisect_right(known, time, key=lambda change: change[0])
+        place = bisect_right(known, at, key=_since)
         if not known:
             return handle
         _, path = known[place - 1] if place else known[0]
         return f"{handle}, {'formerly' if place else 'later'} {_short(path.text) if path else ''}"
 
-    def _history(self, server: int, fh: bytes) -> list[tuple[int, Path | None]]:
+    def _history(self, server: int, fh: bytes) -> list[tuple[At, Path | None]]:
         """(since when, what it is called), for each time that this changes."""
         found = self._known.get((server, fh))
         if found is None:
@@ -206,42 +212,46 @@ class Paths:
         return found
 
 
-def _changes(node: Node) -> Iterator[tuple[int, Path | None]]:
+def _since(change: tuple[At, Path | None]) -> At:
+    return change[0]
+
+
+def _changes(node: Node) -> Iterator[tuple[At, Path | None]]:
     last = ""
-    for time in _times(node)[-CHANGES:]:
-        path = _path(node, time)
+    for at in _moments(node)[-CHANGES:]:
+        path = _path(node, at)
         text = path.text if path is not None else ""
         if text != last:
-            yield time, path
+            yield at, path
             last = text
 
 
-def _times(node: Node) -> list[int]:
+def _moments(node: Node) -> list[At]:
     """When anything changes in the names of a node, and of the directories above it."""
-    times, todo, seen = set(), [node], {id(node)}
+    moments, todo, seen = set[At](), [node], {id(node)}
     while todo:
         one = todo.pop()
         one.links.sort(key=lambda link: link.since)
-        times |= {at.time for at, _ in one.exports or ()}
+        moments |= {at for at, _ in one.exports or ()}
         for link in one.links:
-            times |= {at.time for at in (link.since, link.until) if at is not None}
+            moments |= {at for at in (link.since, link.until) if at is not None}
             if id(link.directory) not in seen:
                 seen.add(id(link.directory))
                 todo.append(link.directory)
-    return sorted(times)
+    return sorted(moments)
 
 
-def _path(node: Node, time: int) -> Path | None:
+def _path(node: Node, at: At) -> Path | None:
     names: list[str] = []
     proof: At | None = None
     root = "..."
     while len(names) < DEPTH:
-        export = max((export for export in node.exports or () if export[0].time <= time), default=None)
+        export = max((export for export in node.exports or () if export[0] <= at), default=None)
         if export is not None:
             root, proof = f"{export[1].decode('utf-8', 'backslashreplace')}:", proof or export[0]
             names = names or [""]
             break
-        link = _name(node, time)
+        link = _name(node, at)
         if link is None:
             break
         names.append(_shown(link.name))
@@ -249,11 +259,11 @@ def _path(node: Node, time: int) -> Path | None:
     return Path("/".join([root, *reversed(names)]), proof) if proof is not None else None
 
 
-def _name(node: Node, time: int) -> Link | None:
+def _name(node: Node, at: At) -> Link | None:
     """The newest of the names that a node has at a moment."""
-    place = bisect_right(node.links, time, key=lambda link: link.since.time)
+    place = bisect_right(node.links, at, key=lambda link: link.since)
     for link in reversed(node.links[max(place - LOOK_BACK, 0) : place]):
-        if link.until is None or link.until.time > time:
+        if link.until is None or link.until > at:
             return link
     return None
 

@@ -43,7 +43,7 @@ def what(history: History, run: HeldOff) -> str:
     clients += f" and {len(run.clients) - 1} more" if len(run.clients) > 1 else ""
     where = ""
     if run.fh is not None:
-        where = f" on {history.called(run.server, run.fh, run.answers[0][0].time)}, while other files are served"
+        where = f" on {history.called(run.server, run.fh, run.answers[0][0])}, while other files are served"
     return f"refused requests of {clients}{where} with DENIED_GRACE_PERIOD for {run.lasted / SECOND:.0f} s"
 
 

@@ -114,7 +114,7 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
     lost = boot is not None
     return Finding(
         f"{client} lost its {words.kind_of(r.exclusive)} lock {words.span_text(r.start, r.end)} of svid {r.svid} on "
-        f"{history.called(r.server, r.fh, r.at.time)}{more}: {server} {what} to its reclaim"
+        f"{history.called(r.server, r.fh, r.at)}{more}: {server} {what} to its reclaim"
         if lost
         else f"{server} {what} to a reclaim of {client} that no restart explains",
         words.evidence(proof[:2], held, proof[2:], words.restart(history, boot) if boot else None),

@@ -123,7 +123,7 @@ def _finding(history: History, cases: list[Case]) -> Finding:
         (r.client, r.server), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), r.at.time, history.extent.last
     )
     what = f"{words.kind_of(r.exclusive)} lock {words.span_text(r.start, r.end)} of svid {r.svid}"
-    where = history.called(r.server, r.fh, r.at.time)
+    where = history.called(r.server, r.fh, r.at)
     truth = "the server holds it and the client does not know" if case.ghost else "the client holds it only in its mind"
     return Finding(
         f"{client} sent one request for the {what} on {where} twice, {server} answered {case.first.status} and then "

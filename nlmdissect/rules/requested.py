@@ -20,7 +20,7 @@ def procedure(r: Request) -> str:
 def range_text(history: History, r: Request) -> str:
     """``write 0-99 of svid 0 on /export:/dir/file``."""
     what = span_text(r.start, r.end) if r.op in NO_KIND else f"{kind_of(r.exclusive)} {span_text(r.start, r.end)}"
-    return f"{what} of svid {r.svid} on {history.called(r.server, r.fh, r.at.time)}"
+    return f"{what} of svid {r.svid} on {history.called(r.server, r.fh, r.at)}"
 
 
 def ref(history: History, r: Request) -> LockRef:

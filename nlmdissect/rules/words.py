@@ -49,7 +49,7 @@ def lock(history: History, file: File, owner: Owner, piece: Piece) -> LockRef:
 
 def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
     """``write lock 0-99 of svid 0 on /export:/dir/file``."""
-    where = history.called(*file, piece.granted.time)
+    where = history.called(*file, piece.granted)
     return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
 
 

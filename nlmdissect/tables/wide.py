@@ -130,14 +130,17 @@ def _paths(history: History, server: Ints) -> Coded:
     """What each file was called when it was called for; the answer's time, where there is no call."""
     c = history.calls
     codes, words = np.full(len(c), -1), dict[str, int]()
-    time = np.where(c.frame > 0, c.time, c.reply_time)
+    at = [
+        np.where(c.frame > 0, call, reply)
+        for call, reply in ((c.time, c.reply_time), (c.capture, c.reply_capture), (c.frame, c.reply_frame))
+    ]
     rows = np.flatnonzero(c.fh != NONE)
     files, of = np.unique(np.stack([server[rows], c.fh[rows]], axis=1), axis=0, return_inverse=True)
     order = np.argsort(of.reshape(-1), kind="stable")
     ends = np.searchsorted(of.reshape(-1)[order], np.arange(len(files) + 1))
     for number, (host, fh) in enumerate(files.tolist()):
         some = rows[order[ends[number] : ends[number + 1]]]
-        places, texts = history.paths.codes(host, history.texts[fh], time[some])
+        places, texts = history.paths.codes(host, history.texts[fh], *(column[some] for column in at))
         numbers = [-1 if text is None else words.setdefault(text, len(words)) for text in texts]
         codes[some] = np.array(numbers, np.int64)[places]
     return Coded(codes, list(words))
