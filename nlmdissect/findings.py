@@ -63,12 +63,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class LockRef:
-    """A lock as a finding names it.
+    """A lock as a finding names it. ``server`` is the endpoint that keeps it: handles are its own.
 
     Units: ``start`` and ``end`` are byte positions, both inclusive; ``end`` is ``None`` for "to the end of the file".
     ``at`` is the frame that proves the lock.
     """
 
+    server: int
     fh: bytes
     caller_name: str
     svid: int

@@ -4,14 +4,17 @@
 
 A field keeps its name, except where Packet has an attribute of that name (``name``, ``time``): it gets a ``_`` at its
 end. A nested struct is a packet in a field. A union is its discriminant, followed by one field for each struct among
-its arms, named as that struct (``stat``, ``nlm4_holder``) and there only when the discriminant selects it. Lists are
-lists of packets, arrays lists of numbers. Bytes that end too early raise ``struct.error``: Scapy shows such a layer as
+its arms, named as that struct (``stat``, ``nlm4_holder``), behind the union's own name where several unions have such
+an arm (``obj_attributes_fattr3``), and there only when the discriminant selects it. Lists are lists of packets, arrays
+lists of numbers. Bytes that end too early raise ``struct.error``: Scapy shows such a layer as
 Raw.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
+from collections.abc import Set
 from functools import cache
 from typing import Any
 
@@ -145,7 +148,9 @@ def _take(s: bytes, size: int) -> tuple[bytes, bytes]:
 @cache
 def layer(t: Struct) -> type[Packet]:
     """The Packet class of a struct: one class for each schema type, however often it is asked for."""
-    fields = [field for name, part in t.fields.items() for field in _fields(name, part)]
+    arms = Counter(arm for part in t.fields.values() for arm in _arm_names(part))
+    shared = {arm for arm, count in arms.items() if count > 1}
+    fields = [field for name, part in t.fields.items() for field in _fields(name, part, shared)]
     return type(t.name, (_Xdr,), {"name": t.name, "fields_desc": fields})
 
 
@@ -154,7 +159,11 @@ class _Xdr(Packet):  # type: ignore[misc]
         return b"", s  # what follows a nested struct is the next field
 
 
-def _fields(name: str, t: Xdr) -> list[Any]:
+def _arm_names(t: Xdr) -> set[str]:
+    return {arm.name for arm in (*t.arms.values(), t.default)} if isinstance(t, Union) else set()
+
+
+def _fields(name: str, t: Xdr, shared: Set[str] = frozenset()) -> list[Any]:
     name = f"{name}_" if hasattr(Packet, name) else name
     match t:
         case Number(dtype=dtype):
@@ -177,7 +186,11 @@ def _fields(name: str, t: Xdr) -> list[Any]:
                 if arm.fields:
                     by_arm[arm].add(on.members[member])
             named = {on.members[member] for member in arms}
-            chosen = [_arm(name, arm, tags, named if arm is default else None) for arm, tags in by_arm.items()]
+            chosen = [
+                _arm(name, f"{name}_{arm.name}" if arm.name in shared else arm.name, arm, tags,
+                     named if arm is default else None)
+                for arm, tags in by_arm.items()
+            ]  # fmt: skip
             return [*_fields(name, on), *chosen]
 
 
@@ -185,11 +198,11 @@ def _packet(name: str, t: Struct) -> StructField:
     return StructField(name, layer(t)(), layer(t))
 
 
-def _arm(discriminant: str, arm: Struct, tags: set[int], others: set[int] | None) -> ConditionalField:
+def _arm(discriminant: str, name: str, arm: Struct, tags: set[int], others: set[int] | None) -> ConditionalField:
     """The arm's field: for these tags; for the default arm also for all that are not ``others``' tags."""
 
     def selected(packet: Packet) -> bool:
         tag = packet.getfieldval(discriminant)
         return tag in tags or (others is not None and tag not in others)
 
-    return ConditionalField(_packet(arm.name, arm), selected)
+    return ConditionalField(_packet(name, arm), selected)

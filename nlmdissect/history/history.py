@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,9 @@ from nlmdissect.hosts.signs import Sign, signs
 from nlmdissect.hosts.verifiers import verifiers
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
+from nlmdissect.rpc.names import KEEP, NameReader
 from nlmdissect.rpc.pairing import Pairing
+from nlmdissect.rpc.paths import Paths
 from nlmdissect.rpc.requests import Op, Request, requests
 
 ARENA = 16 << 20  # bytes of messages that are paired at a time
@@ -53,6 +55,7 @@ class History:
     defects: list[Defect]
     texts: Texts
     calls: Calls
+    paths: Paths
     requests: list[Request]
     names: Names
     guesses: dict[int, Guess]
@@ -79,6 +82,15 @@ class History:
     def guess(self, host: int) -> Guess:
         return self.guesses.get(host, NO_GUESS)
 
+    def called(self, server: int, fh: int, at: At) -> str:
+        """A file (its handle's place in ``texts``) for a sentence, as it was called at a moment."""
+        return self.paths.text(server, self.texts[fh], at)
+
+    def path(self, server: int, fh: int, at: At) -> str | None:
+        """Its path, where calls of the capture had named it by that moment."""
+        found = self.paths.path(server, self.texts[fh], at)
+        return None if found is None else found.text
+
     def boot(self, number: int | None) -> Boot | None:
         return None if number is None else self.boots[number]
 
@@ -91,7 +103,8 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None, 
     """
     whose = whose or {}
     recording = open_recording(with_loopbacks(paths, whose))
-    reader = MessageReader(recording, progress=progress)
+    reader = MessageReader(recording, KEEP, progress)
+    named = NameReader()
     texts = Texts()
     pairing = Pairing(texts)
     signals: list[Signal] = []
@@ -100,10 +113,15 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None, 
         waiting.append(batch.messages)
         signals += batch.signals
         if sum(len(m.arena) for m in waiting) > ARENA:
-            pairing.add(join(waiting))
+            pairing.add(named.take(join(waiting)))
             waiting = []
-    pairing.add(join(waiting))
-    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, pairing.dropped, whose)
+    pairing.add(named.take(join(waiting)))
+    lost = {
+        "open_calls_closed": pairing.dropped,
+        "naming_calls_forgotten": named.forgotten,
+        "names_full": named.paths.full,
+    }
+    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, named.paths, lost, whose)
 
 
 def build(
@@ -112,13 +130,15 @@ def build(
     signals: list[Signal],
     calls: Calls,
     texts: Texts,
-    dropped: int = 0,
+    paths: Paths,
+    lost: Mapping[str, int],
     whose: Whose | None = None,
 ) -> History:
-    """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries."""
+    """Everything after the capture: calls, then requests, hosts, boots, the walk, and the recoveries. ``lost`` counts
+    what there was no room for.
+    """
     defects = [*(d for source in sources for d in source.defects), *traffic.defects]
-    if dropped:
-        defects.append(Defect(0, 0, "rpc", "open_calls_closed", dropped))
+    defects += [Defect(0, 0, "rpc", reason, count) for reason, count in lost.items() if count]
     asked = requests(calls)
     who = names(traffic.endpoints, calls, texts, asked, signals, traffic.answers)
     defects += who.resolved.defects
@@ -150,6 +170,7 @@ def build(
         defects=defects,
         texts=texts,
         calls=calls,
+        paths=paths,
         requests=asked,
         names=who,
         guesses=guessed,

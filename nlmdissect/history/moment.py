@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from sys import maxsize
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import File, Owner
@@ -25,7 +26,6 @@ from nlmdissect.machines.monitor import M
 from nlmdissect.machines.ranges import Piece, conflicts
 from nlmdissect.machines.request import R
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import Request
 
 # fmt: off
@@ -93,6 +93,11 @@ class Moment:
     under_way: list[tuple[Request, R]]
     edges: list[Edge]
     unknown: list[Unknown]
+
+    @property
+    def at(self) -> At:
+        """Behind all frames of this very moment."""
+        return At(self.time, maxsize, maxsize)
 
     def about(self, hosts: frozenset[int] | None) -> Moment:
         """The same, but only what these hosts have to do with; None: all of it."""
@@ -203,7 +208,7 @@ def _not_seen(history: History, file: File, owner: Owner, piece: Piece) -> str:
     end = "EOF" if piece.end == END else piece.end
     return (
         f"{history.names.label(owner.client)} svid {owner.svid} has {piece.start}-{end} of "
-        f"{handle_text(history.texts[file.fh])} since before the capture began, as a later reclaim shows"
+        f"{history.called(*file, piece.granted)} since before the capture began, as a later reclaim shows"
     )
 
 

@@ -6,7 +6,7 @@ and are not found here.
 
 from __future__ import annotations
 
-from nlmdissect.protocols import nlm, nsm, portmap
+from nlmdissect.protocols import mount, nfs2, nfs3, nlm, nsm, portmap
 from nlmdissect.protocols.program import Procedure, Program
 
 __all__ = ["MOUNT", "NFS", "NLM", "NSM", "PORTMAP", "PROGRAMS", "Procedure", "Program", "find", "program_name"]
@@ -14,11 +14,13 @@ __all__ = ["MOUNT", "NFS", "NLM", "NSM", "PORTMAP", "PROGRAMS", "Procedure", "Pr
 PORTMAP = portmap.PORTMAP
 NLM = nlm.NLM
 NSM = nsm.NSM
-NFS = 100003
-MOUNT = 100005
+NFS = nfs2.NFS
+MOUNT = mount.MOUNT
 
 PROGRAMS: dict[tuple[int, int], Program] = {
-    (program.number, program.version): program for program in (*portmap.PROGRAMS, *nlm.PROGRAMS, *nsm.PROGRAMS)
+    (program.number, program.version): program
+    for pages in (portmap, nlm, nsm, mount, nfs2, nfs3)
+    for program in pages.PROGRAMS
 }
 
 _NAMES = {PORTMAP: "PORTMAP", NLM: "NLM", NSM: "NSM", NFS: "NFS", MOUNT: "MOUNT"}

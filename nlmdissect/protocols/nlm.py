@@ -268,6 +268,7 @@ def status_name(stat: int) -> str:
     return _SHORT.get(stat, f"unknown status {stat}")
 
 
+SENT_BY_SERVER = (5, 10, 11, 12, 13, 14)  # GRANTED, GRANTED_MSG, and the _RES that answer a client
 END = 2**64 - 1  # where a range ends that has no end
 
 

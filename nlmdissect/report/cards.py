@@ -20,7 +20,7 @@ from nlmdissect.report.ladder_text import draw
 from nlmdissect.report.next_steps import moment_of
 from nlmdissect.report.verdict import Word, verdict, worst
 from nlmdissect.report.voice import Voice
-from nlmdissect.rpc.handles import SHOWN
+from nlmdissect.rpc.paths import SHOWN
 
 FINDINGS = 12
 WIDTH = 100

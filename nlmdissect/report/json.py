@@ -127,7 +127,7 @@ def _held(history: History) -> list[Object]:
             "server": names.address(file.server),
             "client": names.address(owner.client),
             "fh": texts[file.fh].hex(),
-            "path": None,
+            **called(history, file.server, texts[file.fh], piece.granted),
             "caller_name": (names.claimed.get(owner.client) or [""])[0],
             "svid": owner.svid,
             "oh": texts[owner.oh].hex(),
@@ -157,7 +157,7 @@ def _finding(history: History, finding: Finding) -> Object:
         "other": _address(history, finding.other),
         "caused_by": finding.caused_by,
         "fingerprint": fingerprint(history, finding),
-        "locks": [_lock(lock) for lock in finding.locks],
+        "locks": [_lock(history, lock) for lock in finding.locks],
         "evidence": [_evidence(evidence) for evidence in finding.evidence],
         "display_filters": [{"capture": capture, "filter": text} for capture, text in display_filters(finding)],
         "consequence": finding.consequence,
@@ -165,10 +165,10 @@ def _finding(history: History, finding: Finding) -> Object:
     }
 
 
-def _lock(lock: LockRef) -> Object:
+def _lock(history: History, lock: LockRef) -> Object:
     return {
         "fh": lock.fh.hex(),
-        "path": None,
+        **called(history, lock.server, lock.fh, lock.at),
         "caller_name": lock.caller_name,
         "svid": lock.svid,
         "oh": lock.oh.hex(),
@@ -177,6 +177,16 @@ def _lock(lock: LockRef) -> Object:
         "exclusive": lock.exclusive,
         "capture": lock.at.capture,
         "frame": lock.at.frame,
+    }
+
+
+def called(history: History, server: int, fh: bytes, at: At) -> Object:
+    """What a file was called at a moment, and the frame that says so; ``fileid`` if attributes told it."""
+    found = history.paths.path(server, fh, at)
+    return {
+        "path": None if found is None else found.text,
+        "named": None if found is None else {"capture": found.at.capture, "frame": found.at.frame},
+        "fileid": history.paths.fileid(server, fh),
     }
 
 

@@ -12,11 +12,10 @@ from nlmdissect.errors import UsageError, near
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find, program_name
-from nlmdissect.protocols.nlm import END, span, status_name
-from nlmdissect.report.escape import shorten
+from nlmdissect.protocols.nlm import END, SENT_BY_SERVER, span, status_name
+from nlmdissect.report.escape import shorten, show
 from nlmdissect.report.times import SECOND, clock, iso
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
-from nlmdissect.rpc.handles import handle_text
 
 PROGRAMS = {"nlm": NLM, "nsm": NSM, "portmap": PORTMAP, "mount": MOUNT}
 EMPTY = "answered"  # an answer that says nothing else
@@ -109,7 +108,9 @@ def what(history: History, row: int) -> str:
     if c.reclaim[row] == 1:
         words.append("reclaim")
     if c.fh[row] != NONE:
-        words += [handle_text(texts[int(c.fh[row])]), f"svid={c.svid[row]}"]
+        server = c.src[row] if c.procedure[row] in SENT_BY_SERVER else c.dst[row]
+        file = history.called(int(server), int(c.fh[row]), c.at(row))
+        words += [show(file), f"svid={c.svid[row]}"]
         if c.procedure[row] not in (20, 21):
             start, end = span(int(c.offset[row]), int(c.length[row]))
             words.append(f"{start}-{'EOF' if end == END else end}")

@@ -9,6 +9,7 @@ from nlmdissect.findings import At
 from nlmdissect.history.moment import Lock, Moment
 from nlmdissect.history.waits import Wait
 from nlmdissect.protocols.nlm import END
+from nlmdissect.report.json import called
 from nlmdissect.report.times import iso
 from nlmdissect.rpc.requests import Request
 
@@ -72,7 +73,7 @@ def _lock(moment: Moment, lock: Lock, places: dict[int, int]) -> Object:
         "server": names.address(lock.file.server),
         "client": names.address(lock.owner.client),
         "fh": texts[lock.file.fh].hex(),
-        "path": None,
+        **called(moment.history, lock.file.server, texts[lock.file.fh], moment.at),
         "caller_name": (names.claimed.get(lock.owner.client) or [""])[0],
         "svid": lock.owner.svid,
         "oh": texts[lock.owner.oh].hex(),
@@ -108,7 +109,7 @@ def _request(moment: Moment, r: Request) -> Object:
         "server": names.address(r.server),
         "client": names.address(r.client),
         "fh": texts[r.fh].hex(),
-        "path": None,
+        **called(moment.history, r.server, texts[r.fh], moment.at),
         "caller_name": texts[r.caller_name].decode("utf-8", "backslashreplace"),
         "svid": r.svid,
         "oh": texts[r.oh].hex(),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nlmdissect.analysis import Analysis
 from nlmdissect.report.escape import show
 from nlmdissect.report.times import clock, day, iso
-from nlmdissect.rpc.handles import SHOWN
+from nlmdissect.rpc.paths import SHOWN
 
 
 class Step(NamedTuple):

@@ -13,9 +13,8 @@ from nlmdissect.findings import At, LockRef
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.protocols.nlm import END
-from nlmdissect.report.escape import shorten, show_bytes
+from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.times import clock, day
-from nlmdissect.rpc.handles import handle_text
 
 
 class Voice:
@@ -57,9 +56,9 @@ class Voice:
         """Any text from a packet."""
         return shorten(text)
 
-    def file(self, fh: bytes) -> str:
-        """``fh ..e7ed7420``: the one place where reports make a label of a file."""
-        return handle_text(fh)
+    def file(self, server: int, fh: int, at: At) -> str:
+        """``/export:/dir/file`` as it was called at a moment, or ``fh ..e7ed7420``; ``fh``: its place in the texts."""
+        return show(self.history.called(server, fh, at))
 
     def lock(self, lock: LockRef) -> str:
         """A lock of a finding, with its owner and the frame that proves it."""
@@ -68,7 +67,8 @@ class Voice:
 
     def piece(self, lock: LockRef) -> str:
         """``write 0-99 on fh ..e7ed7420``."""
-        return f"{kind(lock.exclusive)} {span(lock.start, lock.end)} on {self.file(lock.fh)}"
+        file = show(self.history.paths.text(lock.server, lock.fh, lock.at))
+        return f"{kind(lock.exclusive)} {span(lock.start, lock.end)} on {file}"
 
     def owner(self, client: int, svid: int, oh: bytes) -> str:
         """Whose lock it is."""

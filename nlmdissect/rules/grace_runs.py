@@ -10,7 +10,6 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import LONGEST_GRACE
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rules import requested, words
 
 TOO_LONG = (LONGEST_GRACE + 10) * SECOND
@@ -42,7 +41,9 @@ def what(history: History, run: HeldOff) -> str:
     """Whom it held off, from what, and for how long."""
     clients = words.host(history, run.clients[0])
     clients += f" and {len(run.clients) - 1} more" if len(run.clients) > 1 else ""
-    where = "" if run.fh is None else f" on {handle_text(history.texts[run.fh])}, while other files are served"
+    where = ""
+    if run.fh is not None:
+        where = f" on {history.called(run.server, run.fh, run.answers[0][0])}, while other files are served"
     return f"refused requests of {clients}{where} with DENIED_GRACE_PERIOD for {run.lasted / SECOND:.0f} s"
 
 

@@ -10,7 +10,6 @@ from nlmdissect.history.history import History
 from nlmdissect.history.walk import Reclaim
 from nlmdissect.machines.hold import H
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import GRACE, GRANTED
 from nlmdissect.rules import words
 
@@ -115,7 +114,7 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
     lost = boot is not None
     return Finding(
         f"{client} lost its {words.kind_of(r.exclusive)} lock {words.span_text(r.start, r.end)} of svid {r.svid} on "
-        f"{handle_text(history.texts[r.fh])}{more}: {server} {what} to its reclaim"
+        f"{history.called(r.server, r.fh, r.at)}{more}: {server} {what} to its reclaim"
         if lost
         else f"{server} {what} to a reclaim of {client} that no restart explains",
         words.evidence(proof[:2], held, proof[2:], words.restart(history, boot) if boot else None),
@@ -140,4 +139,5 @@ def _ref(history: History, reclaim: Reclaim) -> LockRef:
     r, texts = reclaim.request, history.texts
     at = reclaim.pieces[0].granted if reclaim.pieces else r.at
     name = texts[r.caller_name].decode("utf-8", "backslashreplace")
-    return LockRef(texts[r.fh], name, r.svid, texts[r.oh], r.start, None if r.end == END else r.end, r.exclusive, at)
+    end = None if r.end == END else r.end
+    return LockRef(r.server, texts[r.fh], name, r.svid, texts[r.oh], r.start, end, r.exclusive, at)

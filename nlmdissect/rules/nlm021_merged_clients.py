@@ -167,4 +167,4 @@ def _name_of(row: Row, a: Voice, b: Voice) -> str:
 def _ref(history: History, row: Row, name: str) -> LockRef:
     texts, end = history.texts, None if row.end == END else row.end
     fh, oh = texts[row.file.fh], texts[row.owner.oh]
-    return LockRef(fh, name, row.owner.svid, oh, row.start, end, row.exclusive, row.granted)
+    return LockRef(row.file.server, fh, name, row.owner.svid, oh, row.start, end, row.exclusive, row.granted)

@@ -11,7 +11,6 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Answer, Op, Request, Send
 from nlmdissect.rules import words
 
@@ -124,7 +123,7 @@ def _finding(history: History, cases: list[Case]) -> Finding:
         (r.client, r.server), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), r.at.time, history.extent.last
     )
     what = f"{words.kind_of(r.exclusive)} lock {words.span_text(r.start, r.end)} of svid {r.svid}"
-    where = handle_text(history.texts[r.fh])
+    where = history.called(r.server, r.fh, r.at)
     truth = "the server holds it and the client does not know" if case.ghost else "the client holds it only in its mind"
     return Finding(
         f"{client} sent one request for the {what} on {where} twice, {server} answered {case.first.status} and then "
@@ -155,4 +154,4 @@ def _ref(history: History, case: Case) -> LockRef:
     name = texts[r.caller_name].decode("utf-8", "backslashreplace")
     end = None if r.end == END else r.end
     at = case.last.at if case.ghost else case.first.at
-    return LockRef(texts[r.fh], name, r.svid, texts[r.oh], r.start, end, r.exclusive, at)
+    return LockRef(r.server, texts[r.fh], name, r.svid, texts[r.oh], r.start, end, r.exclusive, at)

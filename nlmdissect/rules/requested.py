@@ -5,7 +5,6 @@ from __future__ import annotations
 from nlmdissect.findings import Evidence, LockRef
 from nlmdissect.history.history import History
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules.words import kind_of, span_text
 
@@ -19,16 +18,16 @@ def procedure(r: Request) -> str:
 
 
 def range_text(history: History, r: Request) -> str:
-    """``write 0-99 of svid 0 on fh ..cafe``."""
+    """``write 0-99 of svid 0 on /export:/dir/file``."""
     what = span_text(r.start, r.end) if r.op in NO_KIND else f"{kind_of(r.exclusive)} {span_text(r.start, r.end)}"
-    return f"{what} of svid {r.svid} on {handle_text(history.texts[r.fh])}"
+    return f"{what} of svid {r.svid} on {history.called(r.server, r.fh, r.at)}"
 
 
 def ref(history: History, r: Request) -> LockRef:
     """The lock that a request is about; ``at`` is where it was asked for."""
     texts, names = history.texts, history.names.claimed.get(r.client) or [""]
     end = None if r.end == END else r.end
-    return LockRef(texts[r.fh], names[0], r.svid, texts[r.oh], r.start, end, r.exclusive, r.at)
+    return LockRef(r.server, texts[r.fh], names[0], r.svid, texts[r.oh], r.start, end, r.exclusive, r.at)
 
 
 def sent(r: Request, what: str = "") -> list[Evidence]:

@@ -16,7 +16,6 @@ from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols.nlm import END
-from nlmdissect.rpc.handles import handle_text
 
 ROOM = 5 * SECOND
 MANY = 40  # more evidence than this helps nobody; the tables have the rest
@@ -51,14 +50,14 @@ def lock(history: History, file: File, owner: Owner, piece: Piece) -> LockRef:
     texts = history.texts
     name = history.names.claimed.get(owner.client) or [""]
     return LockRef(
-        texts[file.fh], name[0], owner.svid, texts[owner.oh], piece.start, None if piece.end == END else piece.end,
-        piece.exclusive, piece.granted,
+        file.server, texts[file.fh], name[0], owner.svid, texts[owner.oh], piece.start,
+        None if piece.end == END else piece.end, piece.exclusive, piece.granted,
     )  # fmt: skip
 
 
 def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
-    """``write lock 0-99 of svid 0 on fh ..cafe``."""
-    where = handle_text(history.texts[file.fh])
+    """``write lock 0-99 of svid 0 on /export:/dir/file``."""
+    where = history.called(*file, piece.granted)
     return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
 
 

@@ -11,7 +11,7 @@ from nlmdissect.tables.rows import Rows, lock_cells, request_cells
 def locks(found: Moment) -> Rows:
     for lock in found.locks:
         piece = lock.piece
-        cells = lock_cells(found.history, lock.file, lock.owner, piece.start, piece.end, piece.exclusive)
+        cells = lock_cells(found.history, lock.file, lock.owner, piece.start, piece.end, piece.exclusive, found.at)
         yield (
             piece.hold, *cells, piece.state.value, lock.truth.server_holds, lock.truth.client_believes, lock.why,
             None if lock.since is None else lock.since.time, len(lock.waits), lock.proof.capture, lock.proof.frame,
@@ -22,7 +22,7 @@ def waits(found: Moment) -> Rows:
     for wait in found.waits:
         behind = [str(place) for place, lock in enumerate(found.locks) if any(wait is other for other in lock.waits)]
         yield (
-            *request_cells(found.history, wait.request), wait.since.time, wait.polls,
+            *request_cells(found.history, wait.request, found.at), wait.since.time, wait.polls,
             None if wait.last is None else wait.last.time, None if wait.called is None else wait.called.time,
             ", ".join(behind), wait.since.capture, wait.since.frame,
         )  # fmt: skip
@@ -31,7 +31,7 @@ def waits(found: Moment) -> Rows:
 def under_way(found: Moment) -> Rows:
     for r, state in found.under_way:
         at = r.at
-        yield *request_cells(found.history, r), r.reclaim, state.value, at.time, at.capture, at.frame
+        yield *request_cells(found.history, r, found.at), r.reclaim, state.value, at.time, at.capture, at.frame
 
 
 def monitors(found: Moment) -> Rows:

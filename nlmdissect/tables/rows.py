@@ -61,7 +61,7 @@ def locks(analysis: Analysis) -> Rows:
     history = analysis.history
     for row in history.walked.table.rows:
         yield (
-            row.hold, *lock_cells(history, row.file, row.owner, row.start, row.end, row.exclusive),
+            row.hold, *lock_cells(history, row.file, row.owner, row.start, row.end, row.exclusive, row.granted),
             row.asked.time, row.granted.time,
             _time(row.released), row.how or None, _seconds(row.asked, row.granted), _seconds(row.granted, row.released),
             row.granted.capture, row.granted.frame,
@@ -152,20 +152,30 @@ SMALL: dict[str, Callable[[Analysis], Rows]] = {
 
 
 def lock_cells(
-    history: History, file: File, owner: Owner, start: int, end: int, exclusive: bool, name: str | None = None
+    history: History,
+    file: File,
+    owner: Owner,
+    start: int,
+    end: int,
+    exclusive: bool,
+    at: At,
+    name: str | None = None,
 ) -> tuple[Any, ...]:
+    """The columns ``LOCK``; the path is what it was ``at`` that moment."""
     texts, names = history.texts, history.names
     claimed = names.claimed.get(owner.client)
     name = name or (claimed[0] if claimed else None)
     return (
-        names.address(file.server), names.address(owner.client), texts[file.fh].hex(), None, name, owner.svid,
-        texts[owner.oh].hex(), start, None if end == END else end, exclusive,
+        names.address(file.server), names.address(owner.client), texts[file.fh].hex(),
+        history.path(*file, at), name, owner.svid, texts[owner.oh].hex(), start, None if end == END else end,
+        exclusive,
     )  # fmt: skip
 
 
-def request_cells(history: History, r: Request) -> tuple[Any, ...]:
+def request_cells(history: History, r: Request, at: At | None = None) -> tuple[Any, ...]:
     name = history.texts[r.caller_name].decode("utf-8", "backslashreplace")
-    return lock_cells(history, File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive, name)
+    file, owner = File(r.server, r.fh), Owner(r.client, r.oh, r.svid)
+    return lock_cells(history, file, owner, r.start, r.end, r.exclusive, at or r.at, name)
 
 
 def _time(at: At | None) -> int | None:

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from nlmdissect.history.history import History
 from nlmdissect.protocols import NLM, NSM, find, program_name
-from nlmdissect.protocols.nlm import END, status_name
+from nlmdissect.protocols.nlm import END, SENT_BY_SERVER, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 from nlmdissect.rpc.requests import ANSWERS
 
 Ints = NDArray[np.int64]
 Data = dict[str, Any]
 
-SENT_BY_SERVER = (5, 10, 11, 12, 13, 14)  # GRANTED, GRANTED_MSG, and the _RES that answer a client
 WITH_RANGE = (*range(1, 16), 22)
 SECOND = 1e9
 
@@ -60,7 +59,7 @@ def calls(history: History) -> Data:
         "cookie": _hex(history, c.cookie),
         "caller_name": _names(history, c.caller_name),
         "fh": _hex(history, c.fh),
-        "path": Coded(np.full(len(c), -1), []),
+        "path": _paths(history, server),
         "oh": _hex(history, c.oh),
         "svid": _masked(c.svid, c.fh != NONE),
         "start": pd.arrays.IntegerArray(start, ~ranged),
@@ -131,6 +130,26 @@ def _ranges(c: Calls, ranged: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], ND
     end = np.where(open_end, most, start + np.where(open_end, one, c.length) - one)
     open_end |= (c.version != 4) & (end > np.uint64(0xFFFFFFFF))
     return start, end, open_end
+
+
+def _paths(history: History, server: Ints) -> Coded:
+    """What each file was called when it was called for; the answer's time, where there is no call."""
+    c = history.calls
+    codes, words = np.full(len(c), -1), dict[str, int]()
+    at = [
+        np.where(c.frame > 0, call, reply)
+        for call, reply in ((c.time, c.reply_time), (c.capture, c.reply_capture), (c.frame, c.reply_frame))
+    ]
+    rows = np.flatnonzero(c.fh != NONE)
+    files, of = np.unique(np.stack([server[rows], c.fh[rows]], axis=1), axis=0, return_inverse=True)
+    order = np.argsort(of.reshape(-1), kind="stable")
+    ends = np.searchsorted(of.reshape(-1)[order], np.arange(len(files) + 1))
+    for number, (host, fh) in enumerate(files.tolist()):
+        some = rows[order[ends[number] : ends[number + 1]]]
+        places, texts = history.paths.codes(host, history.texts[fh], *(column[some] for column in at))
+        numbers = [-1 if text is None else words.setdefault(text, len(words)) for text in texts]
+        codes[some] = np.array(numbers, np.int64)[places]
+    return Coded(codes, list(words))
 
 
 def _hosts(history: History, endpoint: Ints) -> Coded:

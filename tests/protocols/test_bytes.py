@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nlmdissect.protocols import NLM, NSM, PORTMAP, find
+from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP, find
 from nlmdissect.protocols.portmap import uaddr_port
 from nlmdissect.scapy_layer import layer
 from nlmdissect.xdr.codec import decode, encode
@@ -45,6 +45,37 @@ RPCB = """
     00000000 00000000          addr and owner empty
 """
 NSM_RPCB = {"prog": 100024, "vers": 1, "netid": b"udp", "addr": b"", "owner": b""}
+
+# RFC 1813, 2.6: fattr3 is 84 bytes; RFC 1094, 2.3.5: fattr is 68.
+FATTR3 = """
+    00000001 000001a4 00000002 00000003 00000004             NF3REG, mode 0644, nlink, uid, gid
+    00000000 00000005 00000000 00000006                      size, used
+    00000007 00000008                                        rdev
+    00000000 00000009 00000000 0000000a                      fsid, fileid
+    0000000b 0000000c 0000000d 0000000e 0000000f 00000010    atime, mtime, ctime
+"""
+TIMES3 = [{"seconds": n, "nseconds": n + 1} for n in (11, 13, 15)]
+FATTR3_VALUE = {
+    "type": 1, "mode": 0o644, "nlink": 2, "uid": 3, "gid": 4, "size": 5, "used": 6,
+    "rdev": {"specdata1": 7, "specdata2": 8}, "fsid": 9, "fileid": 10,
+    "atime": TIMES3[0], "mtime": TIMES3[1], "ctime": TIMES3[2],
+}  # fmt: skip
+FATTR2 = """
+    00000002 000041ed 00000002 00000003 00000004 00000005    NFDIR, mode, nlink, uid, gid, size
+    00000006 00000007 00000008 00000009 0000000a             blocksize, rdev, blocks, fsid, fileid
+    0000000b 0000000c 0000000d 0000000e 0000000f 00000010    atime, mtime, ctime
+"""
+TIMES2 = [{"seconds": n, "useconds": n + 1} for n in (11, 13, 15)]
+FATTR2_VALUE = {
+    "type": 2, "mode": 0x41ED, "nlink": 2, "uid": 3, "gid": 4, "size": 5, "blocksize": 6, "rdev": 7, "blocks": 8,
+    "fsid": 9, "fileid": 10, "atime": TIMES2[0], "mtime": TIMES2[1], "ctime": TIMES2[2],
+}  # fmt: skip
+FH2 = "ab" * 32
+DIROP3 = "00000001 64000000 00000001 6e000000     dir, name"
+DIROP3_VALUE = {"dir": b"d", "name": b"n"}
+NO_WCC = {"before": {"tag": 0}, "after": {"tag": 0}}
+NO_ATTRIBUTES3 = "00000000" * 6
+NO_SATTR3 = {name: {"tag": 0} for name in ("mode", "uid", "gid", "size", "atime", "mtime")}
 
 MESSAGES: list[tuple[int, int, int, str, str, dict[str, Any]]] = [
     (NLM, 4, 2, "args", NLM4_LOCK,
@@ -116,6 +147,69 @@ MESSAGES: list[tuple[int, int, int, str, str, dict[str, Any]]] = [
         00000000
      """, {"entries": [{"maddr": b"a", "nc_netid": b"tcp", "nc_semantics": 3, "nc_protofmly": b"inet",
                         "nc_proto": b"tcp"}]}),
+    (MOUNT, 1, 1, "args", "00000004 2f646174", {"dirpath": b"/dat"}),
+    (MOUNT, 1, 1, "res", "00000000" + FH2, {"status": {"tag": 0, "directory": b"\xab" * 32}}),
+    (MOUNT, 1, 1, "res", "0000000d", {"status": {"tag": 13}}),
+    (MOUNT, 3, 1, "res", """
+        00000000 00000003 01020300                          OK, handle
+        00000002 00000001 0005f4ff                          flavors: AUTH_SYS, 390399
+     """, {"fhs_status": {"tag": 0, "fhandle": b"\1\2\3", "auth_flavors": [1, 390399]}}),
+    (MOUNT, 3, 1, "res", "00002716", {"fhs_status": {"tag": 10006}}),
+    (NFS, 2, 1, "res", "00000000" + FATTR2, {"status": {"tag": 0, "attributes": FATTR2_VALUE}}),
+    (NFS, 2, 4, "args", FH2 + "00000001 6e000000", {"dir": b"\xab" * 32, "name": b"n"}),
+    (NFS, 2, 4, "res", "00000000" + FH2 + FATTR2,
+     {"status": {"tag": 0, "file": b"\xab" * 32, "attributes": FATTR2_VALUE}}),
+    (NFS, 2, 4, "res", "00000002", {"status": {"tag": 2}}),
+    (NFS, 2, 11, "args", FH2 + "00000001 61000000\n" + FH2 + "00000001 62000000",
+     {"from_": {"dir": b"\xab" * 32, "name": b"a"}, "to": {"dir": b"\xab" * 32, "name": b"b"}}),
+    (NFS, 2, 12, "args", FH2 + FH2 + "00000001 62000000",
+     {"from_": b"\xab" * 32, "to": {"dir": b"\xab" * 32, "name": b"b"}}),
+    (NFS, 3, 1, "res", "00000000" + FATTR3, {"status": {"tag": 0, "obj_attributes": FATTR3_VALUE}}),
+    (NFS, 3, 3, "args", DIROP3, {"what": DIROP3_VALUE}),
+    (NFS, 3, 3, "res", "00000000 00000001 66000000 00000001" + FATTR3 + "00000000", {"status": {
+        "tag": 0, "object": b"f", "obj_attributes": {"tag": 1, **FATTR3_VALUE}, "dir_attributes": {"tag": 0}}}),
+    (NFS, 3, 3, "res", "00000002 00000000", {"status": {"tag": 2, "dir_attributes": {"tag": 0}}}),
+    # CREATE: EXCLUSIVE has a verifier, the others attributes; a handle may or may not follow
+    (NFS, 3, 8, "args", DIROP3 + "\n 00000002 0102030405060708",
+     {"where": DIROP3_VALUE, "how": {"tag": 2, "verf": bytes(range(1, 9))}}),
+    (NFS, 3, 8, "args", DIROP3 + """
+        00000001 00000001 000001a4 00000000 00000000        GUARDED, mode 0644, no uid, no gid
+        00000001 00000000 00000000 00000000 00000001        size 0, no atime, mtime of the server
+     """, {"where": DIROP3_VALUE, "how": {"tag": 1, "obj_attributes": {
+        "mode": {"tag": 1, "to": 0o644}, "uid": {"tag": 0}, "gid": {"tag": 0}, "size": {"tag": 1, "to": 0},
+        "atime": {"tag": 0}, "mtime": {"tag": 1}}}}),
+    (NFS, 3, 8, "res", "00000000 00000001 00000001 66000000 00000000 00000000 00000000", {"status": {
+        "tag": 0, "obj": {"tag": 1, "handle": b"f"}, "obj_attributes": {"tag": 0}, "dir_wcc": NO_WCC}}),
+    (NFS, 3, 9, "args", DIROP3 + "\n" + NO_ATTRIBUTES3, {"where": DIROP3_VALUE, "attributes": NO_SATTR3}),
+    (NFS, 3, 10, "args", DIROP3 + "\n" + NO_ATTRIBUTES3 + "00000001 74000000",
+     {"where": DIROP3_VALUE, "symlink_attributes": NO_SATTR3, "symlink_data": b"t"}),
+    (NFS, 3, 11, "args", DIROP3 + "\n 00000004" + NO_ATTRIBUTES3 + "00000008 00000001",
+     {"where": DIROP3_VALUE,
+      "what": {"tag": 4, "dev_attributes": NO_SATTR3, "spec": {"specdata1": 8, "specdata2": 1}}}),
+    (NFS, 3, 12, "res", "00000000 00000001 00000000 00000005" + "00000000" * 4 + "00000000", {"status": {
+        "tag": 0, "dir_wcc": {"before": {
+            "tag": 1, "size": 5, "mtime": {"seconds": 0, "nseconds": 0}, "ctime": {"seconds": 0, "nseconds": 0}},
+            "after": {"tag": 0}}}}),
+    (NFS, 3, 14, "args", DIROP3 + "\n" + DIROP3, {"from_": DIROP3_VALUE, "to": DIROP3_VALUE}),
+    (NFS, 3, 14, "res", "0000000d" + "00000000" * 4,
+     {"status": {"tag": 13, "fromdir_wcc": NO_WCC, "todir_wcc": NO_WCC}}),
+    (NFS, 3, 15, "args", "00000001 66000000\n" + DIROP3, {"file": b"f", "link": DIROP3_VALUE}),
+    (NFS, 3, 15, "res", "00000000" + "00000000" * 3,
+     {"status": {"tag": 0, "file_attributes": {"tag": 0}, "linkdir_wcc": NO_WCC}}),
+    (NFS, 3, 17, "args", "00000001 64000000 00000000 00000007 0102030405060708 00000200 00001000",
+     {"dir": b"d", "cookie": 7, "cookieverf": bytes(range(1, 9)), "dircount": 512, "maxcount": 4096}),
+    (NFS, 3, 17, "res", """
+        00000000 00000000 0102030405060708                                        OK, no attributes, verifier
+        00000001 00000000 00000009 00000001 61000000 00000000 00000001            fileid 9, "a", cookie 1
+        00000000 00000001 00000001 66000000                                       no attributes, handle "f"
+        00000001 00000000 0000000a 00000001 62000000 00000000 00000002            fileid 10, "b", cookie 2
+        00000000 00000000                                                         neither
+        00000000 00000001                                                         no more entries, eof
+     """, {"status": {"tag": 0, "dir_attributes": {"tag": 0}, "cookieverf": bytes(range(1, 9)), "entries": [
+        {"fileid": 9, "name": b"a", "cookie": 1, "name_attributes": {"tag": 0},
+         "name_handle": {"tag": 1, "handle": b"f"}},
+        {"fileid": 10, "name": b"b", "cookie": 2, "name_attributes": {"tag": 0}, "name_handle": {"tag": 0}},
+     ], "eof": 1}}),
 ]  # fmt: skip
 
 

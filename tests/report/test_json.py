@@ -17,6 +17,7 @@ from nlmdissect.rules import RULES
 
 STRING, NUMBER, BOOL, NULL = str, int, bool, type(None)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+NAMED = {"named": (dict, NULL), "fileid": (NUMBER, NULL)}
 EVIDENCE = {"capture": NUMBER, "frame": NUMBER, "time": TIME, "what": STRING}
 KEYS: dict[str, Any] = {
     "schema": STRING,
@@ -41,7 +42,7 @@ KEYS: dict[str, Any] = {
         "refused": NUMBER, "missing": NUMBER, "stolen": NUMBER, "released": NUMBER, "unknown": NUMBER,
     },
     "locks_held_at_end": {
-        "server": STRING, "client": STRING, "fh": STRING, "path": (STRING, NULL), "caller_name": STRING, "svid": NUMBER,
+        "server": STRING, "client": STRING, "fh": STRING, "path": (STRING, NULL), **NAMED, "caller_name": STRING, "svid": NUMBER,
         "oh": STRING, "start": NUMBER, "end": (NUMBER, NULL), "exclusive": BOOL, "server_holds": STRING,
         "client_believes": STRING, "capture": NUMBER, "frame": NUMBER,
     },
@@ -49,7 +50,7 @@ KEYS: dict[str, Any] = {
         "code": STRING, "name": STRING, "severity": STRING, "confidence": STRING, "title": STRING,
         "server": (STRING, NULL), "client": (STRING, NULL), "other": (STRING, NULL), "caused_by": (NUMBER, NULL), "fingerprint": STRING,
         "locks": {
-            "fh": STRING, "path": (STRING, NULL), "caller_name": STRING, "svid": NUMBER, "oh": STRING, "start": NUMBER,
+            "fh": STRING, "path": (STRING, NULL), **NAMED, "caller_name": STRING, "svid": NUMBER, "oh": STRING, "start": NUMBER,
             "end": (NUMBER, NULL), "exclusive": BOOL, "capture": NUMBER, "frame": NUMBER,
         },
         "evidence": EVIDENCE,

@@ -169,7 +169,9 @@ def assert_packet(t: Struct, packet: Packet, value: dict[str, Any]) -> None:
                 assert got == value[name]["tag"]
                 chosen = [arm for member, arm in arms.items() if on.members[member] == got] or [default]
                 if chosen[0].fields:
-                    assert_packet(chosen[0], packet.getfieldval(chosen[0].name), value[name])
+                    shared = f"{name}_{chosen[0].name}"  # where two unions have an arm of this name
+                    there = shared if any(f.name == shared for f in packet.fields_desc) else chosen[0].name
+                    assert_packet(chosen[0], packet.getfieldval(there), value[name])
             case List(element=element):
                 assert len(got) == len(value[name])
                 for item, wanted in zip(got, value[name], strict=True):

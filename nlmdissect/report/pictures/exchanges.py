@@ -112,7 +112,7 @@ class Exchanges:
         source, target = self.lanes.of(r.client), self.lanes.of(r.server)
         if source is None or target is None or source == target:
             return
-        what = f"reclaim of {self.voice.file(self.analysis.history.texts[r.fh])} {span(r.start, r.end)}, svid {r.svid}"
+        what = f"reclaim of {self.voice.file(r.server, r.fh, r.at)} {span(r.start, r.end)}, svid {r.svid}"
         blame = self._codes(*(sent.at for sent in r.sends), *(answer.at for answer in r.answers))
         for sent, following in zip_longest(r.sends, r.sends[1:]):
             until = following.order if following else ALWAYS

@@ -31,7 +31,7 @@ def file(
 
 
 def find(analysis: Analysis, name: str | None) -> File:
-    """The file of a handle in hex, or of the end of one; of the worst finding, or the busiest, for None."""
+    """The file of a path or of a handle in hex, or of the end of one; for None that of the worst finding, or the busiest."""
     history = analysis.history
     busy = Counter(row.file for row in history.walked.table.rows)
     busy.update(File(wait.request.server, wait.request.fh) for wait in history.walked.waits)
@@ -41,16 +41,23 @@ def find(analysis: Analysis, name: str | None) -> File:
         locks = [lock for finding in analysis.findings for lock in finding.locks]
         named = [file for file in busy if locks and history.texts[file.fh] == locks[0].fh]
         return max(named or busy, key=lambda file: busy[file])
-    wanted = name.strip().lower().removeprefix("fh ").lstrip(".")
-    found = [file for file in busy if _called(history.texts[file.fh], wanted)]
+    wanted = name.strip()
+    found = {file for file in busy if _is_handle(history.texts[file.fh], wanted)}
+    for row in history.walked.table.rows:
+        path = history.path(*row.file, row.granted) or ""
+        if path == wanted or path.endswith(f"/{wanted.lstrip('/')}"):
+            found.add(row.file)
     if not found:
-        raise UsageError(f"the recording shows no lock on a file {name}", "Give the fh of a row of capture.locks.")
+        raise UsageError(
+            f"the recording shows no lock on a file {name}", "Give the path or the fh of a row of capture.locks."
+        )
     if len({file.fh for file in found}) > 1:
-        raise UsageError(f"{len(found)} files end in {name}", "Give more of the fh, as in capture.locks.")
+        raise UsageError(f"{len(found)} files end in {name}", "Give more of the path or the fh, as in capture.locks.")
     return max(found, key=lambda file: busy[file])
 
 
-def _called(fh: bytes, wanted: str) -> bool:
+def _is_handle(fh: bytes, name: str) -> bool:
+    wanted = name.lower().removeprefix("fh ").lstrip(".")
     return bool(wanted) and (fh.hex().endswith(wanted) or fh.rstrip(b"\0").hex().endswith(wanted))
 
 
@@ -89,10 +96,9 @@ class _History:
         if self.folded:
             lanes.append(Lane(f"{count(len(self.folded), 'more owner')}"))
             notes.append(f"{count(len(self.folded), 'owner')} with fewer conflicts share the last lane.")
-        fh = self.history.texts[self.file.fh]
         return (
             Chart(
-                f"Locks on {self.voice.file(fh)} at {self.voice.host(self.file.server)}",
+                f"Locks on {self.voice.file(*self.file, At(self.end, 0, 0))} at {self.voice.host(self.file.server)}",
                 self.start,
                 self.end,
                 tuple(lanes),
