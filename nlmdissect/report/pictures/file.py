@@ -31,7 +31,7 @@ def file(
 
 
 def find(analysis: Analysis, name: str | None) -> File:
-    """The file of a path or of a handle in hex, or of the end of one; for None that of the worst finding, or the busiest."""
+    """The file of a path or a handle in hex, or the end of one; for None that of the worst finding, or the busiest."""
     history = analysis.history
     busy = Counter(row.file for row in history.walked.table.rows)
     busy.update(File(wait.request.server, wait.request.fh) for wait in history.walked.waits)
