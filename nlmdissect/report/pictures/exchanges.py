@@ -11,6 +11,7 @@ from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.report.escape import show
 from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Arrow, Mark, Tone
 from nlmdissect.report.pictures.lanes import Lanes, relevant
@@ -52,7 +53,7 @@ class Exchanges:
             if lane is not None:
                 first = finding.evidence[0].at
                 label = f"{broken.mark(finding)} ({broken.code(finding)})"
-                yield Mark(lane, first.time, broken.tone(finding), label, finding.title, (first,))
+                yield Mark(lane, first.time, broken.tone(finding), label, show(finding.title), (first,))
 
     def _ends(self, finding: Finding) -> tuple[int, int] | None:
         ends = broken.ends(self.analysis.history, finding)
@@ -141,4 +142,4 @@ class Exchanges:
             return
         first = finding.evidence[0].at
         label, time = broken.words(self.voice, finding), broken.when(self.analysis.history, finding)
-        yield Arrow(*ends, time, broken.tone(finding), label, finding.title, (first,), link.broken)
+        yield Arrow(*ends, time, broken.tone(finding), label, show(finding.title), (first,), link.broken)
