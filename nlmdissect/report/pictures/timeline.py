@@ -94,7 +94,7 @@ class _Timeline:
         lanes = tuple(self._lanes())
         if len(lanes) > FEW:
             arrows = [a if a.tone is Tone.BAD else a._replace(label="") for a in arrows]
-        about = f"Recovery after the restart of {self.voice.host(self.boot.host)}" if self.boot else "Locks"
+        about = f"Recovery after the restart of {self.voice.host(self.boot.host)}" if self.boot else "The locks of this recording"
         return (
             Chart(
                 about,
