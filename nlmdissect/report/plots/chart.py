@@ -68,7 +68,7 @@ def _axes(figure: Figure, plan: Arranged) -> None:
         bargap=0,
         legend={"orientation": "h", "y": -40 / max(plan.height, 1), "yanchor": "top", "x": -NAMES / (WIDTH - NAMES)},
     )
-    over = (chart.end - chart.start) // 100  # a mark at the end is seen whole
+    over = (chart.end - chart.start) // 40  # a mark at the end is seen whole
     figure.update_xaxes(
         type="date",
         range=[moment(chart.start), moment(chart.end + over)],
