@@ -129,10 +129,20 @@ class Collector:
 
     def _called(self, flow: int, data: bytes) -> None:
         xid = be32(data, 0)
-        self.asked.call(flow, xid)
+        if self.asked.call(flow, xid):
+            self._forget()
         self.tables.asked[asked_slot(flow, xid)] = 1
         if len(data) >= 20:
             self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
+
+    def _forget(self) -> None:
+        """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes."""
+        slots = self.tables.asked
+        for slot in range(len(slots)):
+            slots[slot] = 0
+        for generation in (self.asked.young, self.asked.old):
+            for key in generation:
+                slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] = 1
 
     def _is_answer(self, flow: int, data: bytes, length: int, udp: bool) -> bool:
         """Is a reply kept whose call is not certain? Over UDP one end must be a port that RPC may use."""
