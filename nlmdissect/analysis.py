@@ -63,6 +63,23 @@ class Analysis:
         """Findings that follow from this one directly."""
         return [other for other, finding in enumerate(self.findings) if finding.caused_by == number]
 
+    def follow(self, number: int) -> list[int]:
+        """Findings that follow from this one, directly or not; each behind the one that it follows from."""
+        return [n for other in self.consequences(number) for n in (other, *self.follow(other))]
+
+    def stories(self) -> list[list[int]]:
+        """The roots, those that tell one thing of several hosts together: one rule, one restart. Worst first."""
+        return self.together(self.roots)
+
+    def together(self, numbers: Iterable[int]) -> list[list[int]]:
+        """Findings of one rule that are about one restart, or about one server where no restart is named."""
+        found: dict[tuple[object, ...], list[int]] = {}
+        for number in numbers:
+            f = self.findings[number]
+            about = (f.server, None) if f.boot is None else (None, f.boot)
+            found.setdefault((number,) if about == (None, None) else (f.code, f.severity, *about), []).append(number)
+        return list(found.values())
+
     def messages(self) -> dict[str, int]:
         """Calls and answers of the three programs, each frame's messages once."""
         calls = self.history.calls

@@ -32,6 +32,12 @@ class Form(StrEnum):
     json = "json"
 
 
+class Report(StrEnum):
+    text = "text"
+    json = "json"
+    html = "html"
+
+
 class FailOn(StrEnum):
     error = "error"
     warning = "warning"
@@ -55,7 +61,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, an
 @app.command()
 def analyze(
     captures: Captures,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to report.")] = Form.text,
+    form: Annotated[Report, typer.Option("--format", "-f", help="How to report.")] = Report.text,
     output: Output = None,
     select: Annotated[
         list[str] | None, typer.Option(metavar="CODES", help="Show only these findings: NLM001,NSM.")
@@ -85,11 +91,16 @@ def analyze(
             loopback=whose, progress=bar,
         )  # fmt: skip
         analysis = capture.analysis
-    if form is Form.json:
+    if form is Report.json:
         from nlmdissect import __version__
         from nlmdissect.report.json import render as render_json
 
         parts: Iterable[str] = [render_json(analysis, __version__)]
+    elif form is Report.html:
+        from nlmdissect import __version__
+        from nlmdissect.report.html import render as render_html
+
+        parts = [render_html(analysis, __version__)]
     else:
         from nlmdissect.report.text import render
 
@@ -111,12 +122,24 @@ def show(
     host: Annotated[
         list[str] | None, typer.Option(metavar="HOSTS", help="Only calls from or to these: addresses or names.")
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPR", help='Only calls of which this is true: procedure == "LOCK" and status != "GRANTED".'
+        ),
+    ] = None,
     loopback: Loopback = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Show the calls, or the messages, one a line."""
-    from nlmdissect.history.history import read_history
+    """Show the calls, or the messages, one a line.
+
+    EXPR is written as in Python. Its names are the columns of the table of calls: frame, reply_frame, time, took,
+    client, server, program, procedure, status, xid, cookie, caller_name, fh, oh, svid, start, end, exclusive, block,
+    reclaim, state, mon_name, port and more. Hosts are addresses or names, times are "11:30:20" or +12.5 (seconds from
+    the first frame), "4d00" in fh looks for a part of text, and reply_frame is None where no answer was seen.
+    """
+    from nlmdissect import api
     from nlmdissect.report import lines
     from nlmdissect.report import output as out
     from nlmdissect.report.progress import Bar
@@ -124,8 +147,9 @@ def show(
     out.refuse_overwriting(output, captures)
     programs, whose = lines.programs(_codes(program)), _whose(loopback, output)
     with Bar(not quiet) as bar:
-        history = read_history(captures, bar, whose)
-    chosen = lines.Chosen(programs, lines.hosts(history, _codes(host)))
+        capture = api.read(captures, loopback=whose, progress=bar)
+    history, rows = capture.history, None if where is None else capture.rows(where)
+    chosen = lines.Chosen(programs, lines.hosts(history, _codes(host)), rows)
     out.write(lines.of_messages(history, chosen) if messages else lines.of_calls(history, chosen), output)
 
 
@@ -205,7 +229,9 @@ def main() -> None:
         from nlmdissect.report.escape import show as printable
 
         hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
-        print(f"nlmdissect: {printable(error.message)}\n  {printable(hint)}", file=sys.stderr)
+        print(f"nlmdissect: {printable(error.message)}", file=sys.stderr)
+        for line in hint.split("\n"):
+            print(f"  {printable(line)}", file=sys.stderr)
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(130)

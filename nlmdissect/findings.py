@@ -7,8 +7,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum, auto
 from typing import TYPE_CHECKING, NamedTuple
+
+from nlmdissect.escape import in_html
 
 if TYPE_CHECKING:
     from nlmdissect.history.history import History
@@ -105,6 +108,23 @@ class Finding:
     def __post_init__(self) -> None:
         if not self.evidence:
             raise ValueError(f"a finding names at least one frame: {self.title}")
+
+    def _repr_html_(self) -> str:
+        """For notebooks: all of it, the frame to open first."""
+        severity, sure = (self.severity or Severity.INFO).name.lower(), self.confidence.name.lower()
+        cell = 'style="text-align:left;padding:1px 12px 1px 0"'
+        rows = [("file:frame", "UTC", "what it proves")]
+        rows += [(f"{e.at.capture}:{e.at.frame}", _utc(e.at.time), e.what) for e in self.evidence]
+        table = "".join(f"<tr>{''.join(f'<td {cell}>{in_html(text)}</td>' for text in row)}</tr>" for row in rows)
+        return (
+            f'<div style="max-width:1000px"><b><code>{in_html(self.code)}</code> {in_html(self.name)}</b> ({severity}, '
+            f"{sure})<br><b>{in_html(self.title)}</b><br>means: {in_html(self.consequence)}<br>"
+            f"do: {in_html(self.remedy)}<table>{table}</table></div>"
+        )
+
+
+def _utc(time: int) -> str:
+    return f"{datetime.fromtimestamp(time // 10**9, UTC):%Y-%m-%d %H:%M:%S}.{time % 10**9 // 1000:06d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,25 @@ def test_the_lock_table_at_a_moment(captures: dict[str, Path], tmp_path: Path) -
     assert b"not known: locks" in run("locks", captures["well"]).stdout
 
 
+def test_only_the_calls_of_an_expression(captures: dict[str, Path]) -> None:
+    done = run("show", captures["lost"], "--where", 'procedure == "LOCK" and reclaim and status != "GRANTED"')
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [b"#", b"9"]
+    done = run("show", captures["lost"], "--messages", "--program", "nlm", "--host", "client2", "--where", "reclaim")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [b"#", b"11", b"12"]
+
+
+def test_a_wrong_expression_is_pointed_at(captures: dict[str, Path]) -> None:
+    done = run("show", captures["lost"], "--where", 'reclaim and proceduer == "LOCK"')
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().splitlines() == [
+        "nlmdissect: there is no column proceduer",
+        '  reclaim and proceduer == "LOCK"',
+        "              ^^^^^^^^^",
+        "  Did you mean procedure?",
+    ]
+
+
 def test_several_files_are_one_recording() -> None:
     parts = sorted(SHARED.glob("T10-healthy-g-ring-?.pcap"))
     if not parts:

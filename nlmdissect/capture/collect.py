@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .asked import Asked
-from .ledger import Ledger
+from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import Messages
 from .probe import CALL, OTHER, be32, is_reply
-from .tables import NFS_PORT, OTHER_CALLS, WANTED_CALLS, Tables, asked_slot
+from .rows import WIDTH
+from .tables import NFS_PORT, OTHER_CALLS, WANTED, WANTED_CALLS, Tables, asked_slot
+from .verifiers import LONGEST, asked_nfs, take_answer
 
 SWAPPED = 50_000_000
 """ns within which the same bytes with the same IP identification are a second copy of one frame. No RPC implementation
@@ -64,9 +66,10 @@ class Collector:
             return True
         if what == OTHER:
             t.conn_flags[number] |= OTHER_CALLS
+            asked_nfs(t, flow, header, 0, len(header))
             self.ledger.count(flow, be32(header, 12), be32(header, 16) if len(header) >= 20 else 0, 1)
             return False
-        if self.asked.reply(flow, be32(header, 0)):
+        if self.asked.reply(flow, be32(header, 0)) or (length <= LONGEST and self._answers_write(flow, header)):
             return True
         if length <= ORPHAN and not t.conn_flags[number] & (NFS_PORT | OTHER_CALLS):
             return True
@@ -76,6 +79,9 @@ class Collector:
     def message(self, flow: int, what: int, data: bytes, length: int, stamp: Stamp) -> None:
         """See ``marks.Sink``; a record that was wanted is complete, or as complete as it will be."""
         if what != CALL:
+            if self._answers_write(flow, data) and not self.asked.reply(flow, be32(data, 0)):
+                self._verifier(flow, data, length, stamp)
+                return
             if not self._is_answer(flow, data, length, udp=False):
                 return
             self.ledger.stream(flow).replies += 1
@@ -131,7 +137,7 @@ class Collector:
         xid = be32(data, 0)
         if self.asked.call(flow, xid):
             self._forget()
-        self.tables.asked[asked_slot(flow, xid)] = 1
+        self.tables.asked[asked_slot(flow, xid)] = WANTED
         if len(data) >= 20:
             self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
 
@@ -139,10 +145,22 @@ class Collector:
         """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes."""
         slots = self.tables.asked
         for slot in range(len(slots)):
-            slots[slot] = 0
+            slots[slot] &= ~WANTED
         for generation in (self.asked.young, self.asked.old):
             for key in generation:
-                slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] = 1
+                slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] |= WANTED
+
+    def _answers_write(self, flow: int, data: bytes) -> bool:
+        return len(data) >= 4 and self.tables.asked[asked_slot(flow ^ 1, be32(data, 0))] > WANTED
+
+    def _verifier(self, flow: int, data: bytes, length: int, stamp: Stamp) -> None:
+        """The answer to an NFSv3 WRITE or COMMIT: it tells its verifier and is not kept."""
+        out = [0] * WIDTH
+        _, now, capture, frame = stamp
+        at = capture << FRAME_BITS | frame
+        self.tables.flow_replies[flow] += 1
+        if take_answer(self.tables, 0, flow, data, 0, len(data), length, now, at, out, 0):
+            self.ledger.verifier(*out[2:])
 
     def _is_answer(self, flow: int, data: bytes, length: int, udp: bool) -> bool:
         """Is a reply kept whose call is not certain? Over UDP one end must be a port that RPC may use."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from .probe import CALL, CUT, MAX_RECORD, MIN_RECORD, NOTHING, OTHER, REPLY, be32, classify
 from .rows import CALLS, DEFECT, MESSAGE, RPC_HEADER_CUT, SEGMENT, WIDTH, put
-from .tables import LOST, NFS_PORT, OTHER_CALLS, SLOW, WANTED_CALLS, Ints, Tables, asked_slot
+from .tables import LOST, NFS_PORT, OTHER_CALLS, SLOW, WANTED, WANTED_CALLS, Ints, Tables, asked_slot
+from .verifiers import asked_nfs, take_answer
 
 MASK = 0xFFFFFFFF
 LAST = 0x80000000
@@ -37,9 +38,9 @@ def wants(t: Tables, f: int, b: bytes, at: int, what: int) -> bool:
     c = f >> 1
     if what == CALL:
         t.conn_flags[c] |= WANTED_CALLS
-        t.asked[asked_slot(f, be32(b, at))] = 1
+        t.asked[asked_slot(f, be32(b, at))] = WANTED
         return True
-    return bool(t.asked[asked_slot(f ^ 1, be32(b, at))]) or not t.conn_flags[c] & (NFS_PORT | OTHER_CALLS)
+    return bool(t.asked[asked_slot(f ^ 1, be32(b, at))] & WANTED) or not t.conn_flags[c] & (NFS_PORT | OTHER_CALLS)
 
 
 def hand_over(
@@ -91,6 +92,7 @@ def follow(
             if what == OTHER:
                 slow = min(have, length) < 20 and got == wire
                 if not slow and have >= 20:
+                    asked_nfs(t, f, b, at, have)
                     k = count_other(t, i, f, be32(b, at + 12), be32(b, at + 16), out, k)
             elif what == CUT:
                 k = put(out, k, DEFECT, i, RPC_HEADER_CUT, 0, 0, 0, 0, 0, 0, 0)
@@ -100,6 +102,8 @@ def follow(
                     k = put(out, k, MESSAGE, i, f, at, min(have, length), length, what, -1, t.conn_flags[f >> 1], 0)
             elif what == REPLY:
                 t.flow_replies[f] += 1
+                now, frame = t.flow_last[f], t.flow_last_frame[f]
+                k = take_answer(t, i, f, b, at, min(have, length), length, now, frame, out, k)
         if slow:
             t.flow_next[f] = (seq + p) & MASK
             t.flow_more[f] = more

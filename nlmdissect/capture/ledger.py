@@ -6,12 +6,15 @@ from typing import TypeVar
 
 from ..findings import At
 from .block import Block, Defect
-from .messages import Kind, Span, Stream, Traffic
+from .messages import Kind, Span, Stream, Traffic, Verifier
+from .rows import WIDTH
 from .tables import CONNECTIONS, ENDPOINTS, NFS_PORT, PAIRS, Tables
+from .verifiers import MAX_CHANGES, end_of_verifier
 
 MAX_STREAMS = 1 << 18
 MAX_SPANS = 1 << 20
 MAX_PROGRAMS = 1 << 14
+MAX_VERIFIERS = 1 << 16
 FRAME_BITS = 40
 
 K = TypeVar("K")
@@ -83,6 +86,21 @@ class Ledger:
         else:
             self.defect("ip", "too_many_spans")
 
+    def verifier(
+        self, flow: int, high: int, low: int, first: int, last: int, first_frame: int, last_frame: int, error: int
+    ) -> None:
+        """A VERIFIER row; ``flow`` is flow * 2 + loose."""
+        if len(self.traffic.verifiers) >= MAX_VERIFIERS:
+            self.defect("nfs", "too_many_verifiers")
+            return
+        server, client, _, _ = self.ends(flow >> 1)
+        if error:
+            self.traffic.failed_writes.append((server, error))
+        if last_frame:
+            value = high.to_bytes(4, "big") + low.to_bytes(4, "big")
+            begin, end = _at(first, first_frame), _at(last, last_frame)
+            self.traffic.verifiers.append(Verifier(server, client, value, begin, end, bool(flow & 1)))
+
     def defect(self, layer: str, reason: str) -> None:
         """Something is wrong with the frame at ``where``. Of one reason the first frame is kept, and how many."""
         key = (self.where[0], layer, reason)
@@ -113,7 +131,12 @@ class Ledger:
     def finish(self) -> None:
         """End of the recording."""
         t = self.tables
+        row = [0] * WIDTH
         for flow in range(2 * t.used[CONNECTIONS]):
+            if end_of_verifier(t, 0, flow, row, 0):
+                self.verifier(*row[2:])
+            elif t.flow_verf_changes[flow] >= MAX_CHANGES:
+                self.defect("nfs", "too_many_verifiers")
             c = flow >> 1  # UDP replies that nobody believed are no stream
             believed = t.conn_lane[c] & 1 or t.flow_calls[flow] or t.conn_flags[c] & NFS_PORT
             if flow in self.now or (t.flow_packets[flow] and believed):
@@ -127,6 +150,7 @@ class Ledger:
             if t.pair_packets[p]:
                 self.span(t.pair_key[p], t.pair_first[p], t.pair_last[p], t.pair_packets[p])
         self.traffic.activity.sort(key=lambda span: span.first)
+        self.traffic.verifiers.sort(key=lambda verifier: verifier.first)
         self.traffic.defects = [
             Defect(capture, frame, layer, reason, count)
             for (capture, layer, reason), (frame, count) in self._defects.items()
@@ -137,3 +161,7 @@ class Ledger:
             self.defect("rpc", "too_many_programs")
         else:
             table[key] = table.get(key, 0) + count
+
+
+def _at(time: int, place: int) -> At:
+    return At(time, place >> FRAME_BITS, place & (1 << FRAME_BITS) - 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.capture.block import Defect
+from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.findings import At
 
@@ -141,6 +142,22 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Verifier:
+    """A server's answers to NFSv3 WRITE and COMMIT on one connection had one write verifier from ``first`` to ``last``.
+
+    ``loose``: it said with it that data was not on stable storage yet, or answered a COMMIT: then a restart must change
+    it (RFC 1813 section 3.3.7).
+    """
+
+    server: int
+    client: int
+    value: bytes
+    first: At
+    last: At
+    loose: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The messages and signals of some blocks, each in the order of their frames."""
 
@@ -155,12 +172,17 @@ class Traffic:
     ``programs`` counts calls by (program, version, src, dst), of every program, so that "NFS is here, NLM is not" can
     be said. Replies that were not kept are counted in their streams. ``cut`` counts the frames of which the capture has
     only the beginning; ``first_cut`` is the first of them, and ``longest_cut`` the most bytes that it has of one.
+    ``answers`` are DNS answers in time order. ``failed_writes`` are (server, ns): the last WRITE or COMMIT that failed
+    on a connection before another verifier came.
     """
 
     endpoints: Endpoints = field(default_factory=Endpoints)
     streams: list[Stream] = field(default_factory=list)
     activity: list[Span] = field(default_factory=list)
     programs: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    verifiers: list[Verifier] = field(default_factory=list)
+    failed_writes: list[tuple[int, int]] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
     cut: int = 0
     first_cut: At | None = None

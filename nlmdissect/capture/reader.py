@@ -10,6 +10,7 @@ from nlmdissect.findings import At
 from .block import Block
 from .collect import Collector
 from .control import read_arp, read_unreachable
+from .dns import Answer, Answers
 from .files import Progress, Recording
 from .fragments import Fragments, raw_packet
 from .ledger import FRAME_BITS, Ledger
@@ -21,6 +22,7 @@ from .rows import (
     CALLS,
     CLOSED,
     DEFECT,
+    DNS,
     FRAGMENT,
     ICMP,
     MAC,
@@ -28,6 +30,7 @@ from .rows import (
     REASONS,
     SEGMENT,
     SIGNAL,
+    VERIFIER,
     WIDTH,
 )  # fmt: skip
 from .scan import scan
@@ -73,6 +76,7 @@ class MessageReader:
         self._now = 0
         self._out = [0] * (ROWS * WIDTH)
         self._small = [0] * (64 * WIDTH)
+        self._answers = Answers()
 
     @property
     def traffic(self) -> Traffic:
@@ -87,6 +91,7 @@ class MessageReader:
         self._slow.finish()
         self._fragments.finish()
         self._ledger.finish()
+        self._ledger.traffic.answers = self._answers.all()
         if self._collector.asked.forgotten:
             self._ledger.defect("rpc", "calls_forgotten")
         yield self._batch()
@@ -162,6 +167,11 @@ class MessageReader:
                 self._icmp(a, b, buf, c, d, bool(e), f, stamp)
             elif kind == ARP:
                 self._arp(buf, a, b, stamp)
+            elif kind == VERIFIER:
+                ledger.verifier(a, b, c, d, e, f, g, h)
+            elif kind == DNS:
+                if not self._answers.add(Answer(At(*stamp[1:]), a, b, buf[c : c + d])):
+                    ledger.defect("dns", "too_many_questions")
             elif kind == DEFECT:
                 ledger.defect(*REASONS[a])
 
@@ -226,9 +236,7 @@ class MessageReader:
     def _notice(self, kind: Kind, flow: int, count: int, stamp: Stamp) -> None:
         self._signal(kind, stamp, self._ledger.ends(flow), count)
 
-    def _signal(
-        self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None
-    ) -> None:
+    def _signal(self, kind: Kind, stamp: Stamp, ends: Ends, a: int, b: int = 0, quoted: Quoted | None = None) -> None:
         order, time, capture, frame = stamp
         self._signals.append((order, Signal(kind, At(time, capture, frame), *ends, a, b, quoted)))
 

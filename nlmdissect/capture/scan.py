@@ -48,7 +48,7 @@ from .rows import (
     put,
 )  # fmt: skip
 from .tables import GROW, Ints, Tables, endpoint, pair
-from .transport import datagram, segment
+from .transport import datagram, first_fragment, segment
 
 SILENCE = 5 * 10**9
 """A pair that is silent for longer (ns) begins a new span of activity."""
@@ -212,6 +212,8 @@ def scan(
             k = put(out, k, DEFECT, i, IP_BAD_LENGTH, 0, 0, 0, 0, 0, 0, 0)
             continue
         if part:
+            if part == 1 and proto == 17:
+                first_fragment(t, buf, src, dst, l4, have, lane * 2)
             k = put(out, k, FRAGMENT, i, src, dst, l4, max(have - l4, 0), size, part, ident, proto * 2 + v6)
             continue
 

@@ -28,6 +28,9 @@ never seen although its peer acknowledges it."""
 NFS_PORT, OTHER_CALLS, WANTED_CALLS = 1, 2, 4
 """Bits of ``conn_flags``."""
 
+WANTED, WRITE, COMMIT = 1, 2, 4
+"""Bits of ``asked``."""
+
 Ints = list[int]
 
 
@@ -69,7 +72,16 @@ class Tables(NamedTuple):
     flow_vers: Ints
     flow_calls: Ints
     flow_replies: Ints
-    asked: bytearray  # by hash of (flow, xid): 1 where a wanted call may have been seen
+    flow_verf_high: Ints  # the write verifier of the last answer to a WRITE or COMMIT
+    flow_verf_low: Ints
+    flow_verf_loose: Ints  # 1: the server answered with it that data is not on stable storage yet, or a COMMIT
+    flow_verf_error: Ints  # ns of the last WRITE or COMMIT that failed, 0 none
+    flow_verf_first: Ints  # ns, and capture << 40 | frame, of the first and the last answer with it
+    flow_verf_last: Ints
+    flow_verf_first_frame: Ints
+    flow_verf_last_frame: Ints  # 0: none yet
+    flow_verf_changes: Ints
+    asked: bytearray  # by hash of (flow, xid): which calls may have been seen whose answers are to be looked at
 
 
 def new_tables(size: int = 256) -> Tables:

@@ -5,10 +5,12 @@ Written in the subset that numba compiles; see ``scan.py`` for how the two roads
 
 from __future__ import annotations
 
+from .dns import PORT, is_answer
 from .follow import MASK, count_other, follow, hand_over, wants
-from .probe import CUT, NOTHING, OTHER, REPLY, WINDOW, be16, be32, classify, is_reply, plausible, sane_flavor
-from .rows import CALLS, CLOSED, DEFECT, MESSAGE, SEGMENT, SIGNAL, TOO_MANY_CONNECTIONS, put
+from .probe import CUT, HEADER, NOTHING, OTHER, REPLY, WINDOW, be16, be32, classify, is_reply, plausible, sane_flavor
+from .rows import CALLS, CLOSED, DEFECT, DNS, MESSAGE, SEGMENT, SIGNAL, TOO_MANY_CONNECTIONS, put
 from .tables import LOST, SLOW, SYNC, UNSEEN, Ints, Tables, flow
+from .verifiers import asked_nfs, take_answer
 
 OLD = 1 << 22
 """A repeat lies at most so many bytes behind; anything older is another life of the connection."""
@@ -23,6 +25,8 @@ def datagram(
     """A UDP datagram is RPC or it is not. Only those that are have a flow: DNS must not fill the table."""
     at = l4 + 8
     got = min(have - at, length)
+    if be16(buf, l4) == PORT and is_answer(buf, at, got, length):
+        return put(out, k, DNS, i, src, dst, at, got, 0, 0, 0, 0)
     what = classify(buf, at, got, keep)
     if what in (NOTHING, CUT):
         return k
@@ -36,11 +40,21 @@ def datagram(
         return put(out, k, DEFECT, i, TOO_MANY_CONNECTIONS, 0, 0, 0, 0, 0, 0, 0)
     account(t, f, length, now, frame, 0)
     if what == OTHER:
+        asked_nfs(t, f, buf, at, got)
         return count_other(t, i, f, be32(buf, at + 12), be32(buf, at + 16), out, k)
     if wants(t, f, buf, at, what):
         return put(out, k, MESSAGE, i, f, at, got, length, what, ident, t.conn_flags[f >> 1], 0)
     t.flow_replies[f] += 1
-    return k
+    return take_answer(t, i, f, buf, at, got, length, now, frame, out, k)
+
+
+def first_fragment(t: Tables, buf: bytes, src: int, dst: int, l4: int, have: int, lane: int) -> None:
+    """Remember a WRITE that comes in fragments before they are joined: its answer may be looked at before that."""
+    got = have - l4 - 8
+    if got >= HEADER and classify(buf, l4 + 8, got, 0) == OTHER:
+        f = flow(t, src, dst, be16(buf, l4), be16(buf, l4 + 2), lane)
+        if f >= 0:
+            asked_nfs(t, f, buf, l4 + 8, got)
 
 
 def account(t: Tables, f: int, size: int, now: int, frame: int, reset: int) -> None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from nlmdissect.findings import At
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.implementations import PUT_OFF
 from nlmdissect.hosts.signs import SECOND, What
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
 
 DECIDED = frozenset({GRANTED, "DENIED", BLOCKED})
-GOES_ON = 30 * SECOND  # a client that is held off asks again within this
+GOES_ON = PUT_OFF * SECOND
 DECIDES = frozenset({Op.LOCK, Op.TEST, Op.NM_LOCK})
 
 

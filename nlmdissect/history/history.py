@@ -23,7 +23,8 @@ from nlmdissect.hosts.boot import Boot, look_back
 from nlmdissect.hosts.boots import boots
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
 from nlmdissect.hosts.grace import bound_grace
-from nlmdissect.hosts.implementations import UNKNOWN, Implementation, implementations
+from nlmdissect.hosts.guesses import NO_GUESS, Guess, guesses
+from nlmdissect.hosts.implementations import Implementation
 from nlmdissect.hosts.lives import Lives, lives
 from nlmdissect.hosts.lookups import Lookup, lookups
 from nlmdissect.hosts.loopback import Loopback, loopback
@@ -31,6 +32,7 @@ from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
 from nlmdissect.hosts.reach import Unreached, unreached
 from nlmdissect.hosts.signs import Sign, signs
+from nlmdissect.hosts.verifiers import verifiers
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
 from nlmdissect.rpc.names import KEEP, NameReader
@@ -56,7 +58,7 @@ class History:
     paths: Paths
     requests: list[Request]
     names: Names
-    kinds: dict[int, Implementation]
+    guesses: dict[int, Guess]
     signs: list[Sign]
     boots: list[Boot]
     stray: list[Sign]
@@ -75,7 +77,10 @@ class History:
     loopback: Loopback
 
     def kind(self, host: int) -> Implementation:
-        return self.kinds.get(host, UNKNOWN)
+        return self.guess(host).kind
+
+    def guess(self, host: int) -> Guess:
+        return self.guesses.get(host, NO_GUESS)
 
     def called(self, server: int, fh: int, at: At) -> str:
         """A file (its handle's place in ``texts``) for a sentence, as it was called at a moment."""
@@ -135,10 +140,12 @@ def build(
     defects = [*(d for source in sources for d in source.defects), *traffic.defects]
     defects += [Defect(0, 0, "rpc", reason, count) for reason, count in lost.items() if count]
     asked = requests(calls)
-    who = names(traffic.endpoints, calls, texts, asked, signals)
-    kinds = implementations(asked, texts)
-    seen = signs(calls, texts, asked, signals, traffic.streams, who)
-    life = lives(traffic.streams, calls)
+    who = names(traffic.endpoints, calls, texts, asked, signals, traffic.answers)
+    defects += who.resolved.defects
+    guessed = guesses(asked, calls, texts, traffic.endpoints)
+    written = verifiers(traffic.verifiers, traffic.failed_writes)
+    seen = signs(calls, texts, asked, signals, traffic.streams, who, written)
+    life = lives(traffic.streams, calls, written)
     restarts, stray = boots(seen, traffic.streams, life, traffic.endpoints)
     look_back(restarts, asked)
     bound_grace(restarts, seen)
@@ -153,6 +160,7 @@ def build(
     for r in asked:
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
+    kinds = {host: guess.kind for host, guess in guessed.items()}
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)
     return History(
@@ -165,7 +173,7 @@ def build(
         paths=paths,
         requests=asked,
         names=who,
-        kinds=kinds,
+        guesses=guessed,
         signs=seen,
         boots=restarts,
         stray=stray,

@@ -5,8 +5,9 @@ notified, and reclaim every piece that it held. Role ``server``: the restarted h
 should notify the peer, which then frees what the old life held. Rules read these rows; they re-derive nothing.
 
 *Understood* means: answered, and the notice came from the address that the locks were taken from (a receiver that
-goes by names must know the name as well), or another client of the same restart acted on the same name and sender,
-or this one did. An answer alone proves nothing: statd answers what it ignores.
+goes by names must know the name as well), or the receiver's resolver told it that the announced name has that
+address, or another client of the same restart acted on the same name and sender, or this one did. An answer alone
+proves nothing: statd answers what it ignores.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Try
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.hosts.implementations import UNKNOWN, Implementation
+from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
 from nlmdissect.hosts.names import Names, same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.ranges import Piece
 
 Sent = TypeVar("Sent", Try, Lookup)
 
-START_UP = 60 * SECOND  # from the first sign of a new life to the first try of its sm-notify
-RETRY = 5 * SECOND  # a sender that was not answered tries again within this; one that was stops
+LATE = 3 * SECOND  # a retry may be, and a clock
 
 
 class Notify(StrEnum):
@@ -117,6 +117,8 @@ class Recoveries:
         """One row for each restart and peer, in time order."""
         for boot in boots:
             fates = [fate for fate in walked.table.fates if fate.boot == boot.number]
+            # not all that was reclaimed has that fate: it may have been stolen before
+            reclaimers = {r.request.client for r in walked.reclaims if r.boot == boot.number}
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
@@ -127,11 +129,11 @@ class Recoveries:
             }
             for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
                 self.rows.append(
-                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], fates)
+                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], reclaimers)
                 )
             for peer in sorted(servers | ((told - clients) & self._servers(boot.host))):
                 self.rows.append(
-                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], fates)
+                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], reclaimers)
                 )
         return self.rows
 
@@ -156,14 +158,13 @@ class Recoveries:
         role: str,
         fates: list[Fate],
         left: list[tuple[File, Owner, Piece]],
-        all_fates: list[Fate],
+        reclaimers: set[int],
     ) -> Recovery:
         fates = _given_up_too_late(boot, fates)
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
-        acted = any(fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED, Outcome.UNANSWERED) for fate in fates)
-        reacted = {fate.owner.client for fate in all_fates if fate.outcome in (Outcome.RECLAIMED, Outcome.REFUSED)}
-        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reacted - {peer})
+        acted = role == "client" and peer in reclaimers
+        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reclaimers - {peer})
         if role == "server" and any(boot.during(at) for at in self.freed.get((boot.host, peer), ())):
             notify, why = Notify.UNDERSTOOD, "NLM_FREE_ALL, which needs no monitor"
         return Recovery(
@@ -204,20 +205,24 @@ class Recoveries:
         if acted:
             return Notify.UNDERSTOOD, "it reclaimed"
         if not answered:
-            last = tries[-1]
+            last, kind = tries[-1], self.kinds.get(tries[-1].sender, UNKNOWN)
+            retry = kind.pause * SECOND + LATE  # a sender that was not answered tries again within this
             if any(t.refused for t in tries):
                 return Notify.UNANSWERED, f"{len(tries)} tries, answered with an RPC error or not at all"
-            if len(tries) == 1 and self.end - last.at.time > RETRY:
+            if kind.tries and len(tries) == 1 and self.end - last.at.time > retry:
                 return Notify.SENT, "the sender did not try again, as if it was answered"
-            if self.end - last.at.time < 2 * RETRY and len(tries) < 3:
+            if self.end - last.at.time < 2 * retry and len(tries) < 3:
                 return Notify.SENT, "the capture ends before an answer can be called missing"
             return Notify.UNANSWERED, f"{len(tries)} tries, no answer"
         if any(self._same_notice_understood(t, boot, reacted) for t in answered):
             return Notify.UNDERSTOOD, "another client of the same restart acted on the same name and address"
         right = [t for t in answered if t.sender == boot.host]
+        if not right and (by := self._by_dns(answered, boot.host)):
+            return Notify.UNDERSTOOD, f"answered, and its resolver told it that {by} is the address of the locks"
         if not right:
             return Notify.ANSWERED, "answered, but it came from another address than the locks were taken from"
-        if self.kinds.get(peer, UNKNOWN).by_address or any(self._name_known(t, boot) for t in right):
+        known = self.kinds.get(peer, UNKNOWN).by_address or self._by_dns(right, boot.host)
+        if known or any(self._name_known(t, boot) for t in right):
             return Notify.UNDERSTOOD, "answered, and it came from the address that the locks were taken from"
         return Notify.ANSWERED, "answered, but the receiver goes by names and the name is another one"
 
@@ -227,6 +232,15 @@ class Recoveries:
                 if boot.during(other.at) and other.name == t.name and other.answered is not None:
                     return True
         return False
+
+    def _by_dns(self, tries: list[Try], host: int) -> str:
+        """The announced name of which the receiver's own resolver told it, in time, that it has the host's address."""
+        address = self.names.endpoints.addresses[host]
+        for t in tries:
+            said = self.names.resolved.leads_to(t.name, address, t.receiver, t.at)
+            if said is not None and address in said.addresses:
+                return t.name
+        return ""
 
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""
@@ -242,7 +256,7 @@ class Recoveries:
 
     def _decided(self, boot: Boot, role: str) -> int | None:
         kind = self.kinds.get(boot.host, UNKNOWN)
-        window = boot.not_after.time + START_UP + kind.tries * SECOND
+        window = boot.not_after.time + (START_UP + kind.tries) * SECOND
         end = self.end if boot.until is None else min(self.end, boot.until)
         if role == "client" and boot.grace_over is not None and boot.grace_over.time <= end:
             return boot.grace_over.time

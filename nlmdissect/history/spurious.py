@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, Try
 from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.boots import NOTIFY_WITHIN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.names import Names
-from nlmdissect.hosts.signs import SECOND, Sign
+from nlmdissect.hosts.signs import Sign
 
-NEAR = 960 * SECOND  # a restart this near to a notice explains it
+NEAR = NOTIFY_WITHIN  # a restart this near to a notice explains it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.signs import What
 from nlmdissect.rpc.requests import Request
 
-HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED})
+HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED, What.UNSURE_VERIFIER})
 
 
 @dataclass(slots=True)

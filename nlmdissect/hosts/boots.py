@@ -22,17 +22,19 @@ from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.boot import HEARSAY, Boot
+from nlmdissect.hosts.implementations import LONGEST_GRACE, START_UP, UNKNOWN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
 
 ENOUGH = 3
-NOTIFY_WITHIN = (15 * 60 + 60) * SECOND  # sm-notify tries for 15 minutes; 60 s for the order of start-up
+NOTIFY_WITHIN = (START_UP + UNKNOWN.tries) * SECOND
 SIGNS_TOGETHER = 15 * 60 * SECOND  # older unconfirmed signs are forgotten
 LOCKD_ONLY = 15 * SECOND
 TELLS_FIRST = 60 * SECOND  # from the notice of a new life to the next sign of it
-LONGEST_GRACE = 120 * SECOND  # by default, of any implementation, with room
+ONE_GRACE = (LONGEST_GRACE + 30) * SECOND  # with room
 NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
-SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE})
+SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE, What.VERIFIER})
+VERIFIERS = frozenset({What.VERIFIER, What.UNSURE_VERIFIER})
 EVIDENCE = 12
 
 
@@ -132,9 +134,9 @@ class _Reader:
                     return False
                 decided = self.life.ordinary is not None or self.life.since is not None
                 # frames may be a little out of order: so soon after a restart, one more refusal needs another sign
-                soon = sign.at.time - boot.not_after.time < LONGEST_GRACE and not self.life.pending
+                soon = sign.at.time - boot.not_after.time < ONE_GRACE and not self.life.pending
                 return not decided or soon
-            case What.RESET | What.CLOSED:
+            case What.RESET | What.CLOSED | What.VERIFIER | What.UNSURE_VERIFIER:
                 return boot is not None and sign.began <= boot.not_after.time
             case What.STATE:
                 same = self.life.state == sign.value or (boot is not None and self.life.state is None)
@@ -174,6 +176,7 @@ class _Reader:
         pending = [p for p in self.life.pending if sign.at.time - p.at.time < SIGNS_TOGETHER]
         pending.append(sign)
         self.life.pending = pending
+        pending = [p for p in pending if _of_one_restart(p, sign)]
         kinds = {(p.what, p.key): STRENGTH[p.what] for p in pending}
         if sum(kinds.values()) < ENOUGH:
             return
@@ -245,3 +248,17 @@ class _Reader:
             if s.first_time < ordinary.time and s.last_time < first.time
         ]  # fmt: skip
         return max([ordinary, *closed, *times])
+
+
+def _of_one_restart(earlier: Sign, later: Sign) -> bool:
+    """Whether a change of the write verifier can be the restart that the other sign is of.
+
+    While nfsd still answers with the old one it has not restarted, and what is closed or begins after the new one was
+    seen is of the new life.
+    """
+    for change, other in ((earlier, later), (later, earlier)):
+        if change.what in VERIFIERS:
+            closed = other.what is What.CLOSED and other.at > change.at
+            if other.at.time < change.began or other.began > change.at.time or closed:
+                return False
+    return True

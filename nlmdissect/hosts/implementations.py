@@ -1,67 +1,78 @@
-"""Which implementation a host is, as far as its packets show it, and what that changes. Data in one place."""
+"""What implementations do differently, as far as rules depend on it. Data in one place.
+
+Source: PROTOCOL sections 3 to 5 and 8.3. ``guesses.py`` says which one a host is.
+"""
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
 from dataclasses import dataclass
-
-from nlmdissect.rpc.calls import Texts
-from nlmdissect.rpc.requests import Op, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Implementation:
-    """``by_address``: its statd takes an SM_NOTIFY from a known source address, whatever name it carries.
-    ``grace``: default length of the grace period. ``tries``: for how long it repeats SM_NOTIFY. As a client,
-    ``poll``: the longest pause between two LOCKs of a request that is BLOCKED; ``again``: how long it waits for the
-    answer to a call before it sends it again. All in seconds."""
+    """Times are in seconds.
+
+    As a server: ``grace`` is the default length of its grace period. ``clients_by_address``: clients that share a name
+    are not one to it. ``owners_by_oh``: two owners that differ in nothing but oh are two to it. ``ignores_state``: the
+    NSM state in a LOCK means nothing to it.
+    As a sender of SM_NOTIFY: ``tries`` is for how long it repeats one that nobody answers, ``pause`` how long it waits
+    before the first time. As a receiver: ``by_address``: it takes one from a known source address, whatever the name;
+    ``knows_addresses``: it keeps the hosts that it monitors by address, and takes no name for them.
+    As a client: ``poll`` is the longest pause between two LOCKs of a request that is BLOCKED; ``again`` how long it
+    waits for the answer to a call before it sends it again, ``again_at_most`` the longest such pause.
+    ``denied_cancel_holds``: it takes a CANCEL that was DENIED for a lock that it got.
+    """
 
     name: str
-    by_address: bool
     grace: int
     tries: int
-    poll: int = 30
-    again: int = 10
+    pause: int
+    poll: int
+    again: int
+    again_at_most: int
+    by_address: bool = True
+    knows_addresses: bool = False
+    clients_by_address: bool = False
+    owners_by_oh: bool = False
+    ignores_state: bool = False
+    denied_cancel_holds: bool = False
 
 
-LINUX = Implementation("linux", True, 90, 900)
-# matches by name or any address that a name resolves to
-FREEBSD = Implementation("freebsd", True, 30, 24 * 3600, again=15)  # as its mount says; a generous guess
-ILLUMOS = Implementation("illumos", False, 90, 10**9, poll=5, again=5)
-MACOS = Implementation("macos", True, 45, 24 * 3600, again=8)  # by name, else by the names of the source address
-GANESHA = Implementation("ganesha", False, 90, 0)  # one shot, by the cluster's own tools
-UNKNOWN = Implementation("unknown", True, 90, 900, again=15)  # the slowest of all
-LONGEST_GRACE = max(kind.grace for kind in (LINUX, FREEBSD, ILLUMOS, MACOS, GANESHA))
+EVER = 10**9
+DAY = 24 * 3600
 
-_OWNER = re.compile(rb"(\d+)@")
+# fmt: off
+LINUX = Implementation(
+    "linux", grace=90, tries=900, pause=2, poll=30, again=10, again_at_most=60,
+    knows_addresses=True, clients_by_address=True, ignores_state=True,
+)
+FREEBSD = Implementation(  # its mount says when calls are repeated: a generous guess
+    "freebsd", grace=30, tries=DAY, pause=5, poll=30, again=15, again_at_most=60, denied_cancel_holds=True,
+)
+ILLUMOS = Implementation(
+    "illumos", grace=90, tries=EVER, pause=30, poll=5, again=5, again_at_most=5, by_address=False,
+    clients_by_address=True,
+)
+MACOS = Implementation(  # by name, else by the names of the source address
+    "macos", grace=45, tries=DAY, pause=5, poll=30, again=8, again_at_most=30, owners_by_oh=True, ignores_state=True,
+)
+GANESHA = Implementation(  # it sends SM_NOTIFY once, by the cluster's own tools
+    "ganesha", grace=90, tries=0, pause=0, poll=30, again=10, again_at_most=60, by_address=False, owners_by_oh=True,
+    ignores_state=True,
+)
+# of NetApp nothing is published but its grace period; the rest is as for UNKNOWN
+NETAPP = Implementation("netapp", grace=45, tries=900, pause=2, poll=30, again=15, again_at_most=60)
+# the slowest values of all, but for SM_NOTIFY those of Linux: others go on for a day, or for ever
+UNKNOWN = Implementation(
+    "unknown", grace=90, tries=900, pause=2, poll=30, again=15, again_at_most=60, knows_addresses=True,
+)
+# fmt: on
 
-
-def implementations(requests: list[Request], texts: Texts) -> dict[int, Implementation]:
-    """Guess from the owner, the cookie and the procedures that a host uses. Majority counts; no sign, no entry."""
-    votes: dict[int, Counter[Implementation]] = defaultdict(Counter)
-    own = {(r.client, r.caller_name) for r in requests if r.op is not Op.GRANTED}
-    for r in requests:
-        if r.op is Op.GRANTED:
-            if len(texts[r.cookie]) == 24:
-                votes[r.server][GANESHA] += 1
-            elif r.asynchronous and len(texts[r.cookie]) == 4 and (r.client, r.caller_name) not in own:
-                votes[r.server][LINUX] += 1  # it alone puts its own name into a callback
-        elif (guess := _client(r, texts)) is not None:
-            votes[r.client][guess] += 1
-    return {host: counts.most_common(1)[0][0] for host, counts in votes.items()}
-
-
-def _client(r: Request, texts: Texts) -> Implementation | None:
-    oh, cookie = texts[r.oh], texts[r.cookie]
-    if r.op not in (Op.LOCK, Op.UNLOCK, Op.CANCEL, Op.TEST):
-        return None
-    if r.asynchronous:
-        return MACOS if len(oh) in (8, 16) else None
-    owner = _OWNER.match(oh)
-    if owner and int(owner[1]) == r.svid and len(cookie) == 4:
-        # Linux numbers its owners from 0; FreeBSD's are process ids, and its reclaims carry the local state
-        if r.reclaim:
-            return LINUX if r.state == 0 else FREEBSD
-        return LINUX if cookie[2:] == b"\0\0" or r.svid < 300 else FREEBSD
-    return ILLUMOS if len(oh) == 2 else None
+LONGEST_GRACE = max(kind.grace for kind in (LINUX, FREEBSD, ILLUMOS, MACOS, GANESHA, NETAPP))
+START_UP = 60  # from the first sign of a new life to the first try of its sm-notify: the order of start-up
+NO_STATD = 120  # sm-notify of Linux, until it asks again for a statd that is not registered
+UPCALL = 25  # for which statd of Linux tries to reach lockd
+NO_LOCKD = 9  # a client of Linux asks for a lockd that is not registered every 3 s, and some kernels give up then
+PUT_OFF = 30  # the longest pause between two LOCKs that a grace period puts off: FreeBSD; others ask every 5 s
+PUT_OFF_UNLOCK = 5  # the same of an UNLOCK
+FASTEST = 4  # the shortest pause of any retry: macOS

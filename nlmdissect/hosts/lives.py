@@ -1,7 +1,8 @@
 """Signs that a host lived on: what goes on from before a moment to after it, and could not over a restart.
 
-Two things: a TCP connection of the host, and the xids of its lock calls over UDP, which a Linux kernel counts up (in
-little-endian order) from a random start at every boot and every transport. A host that restarted has neither.
+Three things: a TCP connection of the host, the xids of its lock calls over UDP, which a Linux kernel counts up (in
+little-endian order) from a random start at every boot and every transport, and a write verifier that its nfsd must
+change. A host that restarted has none of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At
+from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import NLM
 from nlmdissect.rpc.calls import NONE, Calls
 
@@ -59,7 +61,7 @@ class Lives:
         return ""
 
 
-def lives(streams: list[Stream], calls: Calls) -> Lives:
+def lives(streams: list[Stream], calls: Calls, verifiers: Verifiers) -> Lives:
     """Collect the spans of all hosts."""
     found = Lives()
     for s in streams:
@@ -70,6 +72,10 @@ def lives(streams: list[Stream], calls: Calls) -> Lives:
             found.left[s.src] = min(s.last_time, found.left.get(s.src, s.last_time))
     for step in counted(calls):
         found.spans[step.src].append(Span(step.before.time, step.at.time, "the xids of its calls count on", False))
+    for server, of in verifiers.kept.items():
+        found.spans[server] += [
+            Span(v.first.time, v.last.time, "its NFS write verifier stays the same", False) for v in of if v.loose
+        ]
     return found
 
 

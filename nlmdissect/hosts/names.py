@@ -7,12 +7,15 @@ keys: clones share them, and short and full names mean one host. They answer one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
-from nlmdissect.capture.endpoints import Endpoints
+from nlmdissect.capture.dns import Answer
+from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
-from nlmdissect.protocols import MOUNT, NLM, NSM
+from nlmdissect.hosts.resolved import Resolved, Said, resolved
+from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import Op, Request
 
@@ -32,17 +35,27 @@ class Names:
     unannounced: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    resolved: Resolved = field(default_factory=Resolved)
 
     def address(self, endpoint: int) -> str:
         """The address as text: the ``id`` of a host in reports."""
         return self.endpoints.text(endpoint)
 
     def label(self, endpoint: int | None) -> str:
-        """``client-a (10.77.0.21)``: name and address, for people."""
+        """``client-a (10.77.0.21)``: name and address, for people. A name that only DNS gives it is marked as such."""
         if endpoint is None:
             return "an unknown host"
         names = self.claimed.get(endpoint)
-        return f"{names[0]} ({self.address(endpoint)})" if names else self.address(endpoint)
+        if names:
+            return f"{names[0]} ({self.address(endpoint)})"
+        told = self.in_dns(endpoint)
+        return f"{self.address(endpoint)} (in DNS: {told[0]})" if told else self.address(endpoint)
+
+    def in_dns(self, endpoint: int) -> list[str]:
+        """The names that DNS connects with an address of the network."""
+        if self.endpoints.scopes[endpoint] != NETWORK:
+            return []
+        return self.resolved.names(self.endpoints.addresses[endpoint])
 
     def known_as(self, endpoint: int, name: str) -> bool:
         """Whether an endpoint used ``name`` for itself, as NSM compares names: without case, full or cut at the
@@ -53,16 +66,39 @@ class Names:
     def notifies_for(self, sender: int, host: int) -> bool:
         """Whether an SM_NOTIFY from ``sender`` can be about ``host``.
 
-        It is the host itself, claims one of its names, or is another address of the same network card that takes no
-        locks of its own: the node of a cluster, beside the service address.
+        It is the host itself, claims one of its names, or takes no locks of its own and is another address of the same
+        network card (the node of a cluster, beside the service address), or calls itself by a name that DNS gives to
+        the host and to no other server.
         """
         if sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ())):
             return True
-        return not self.roles.get(sender) and "server" in self.roles.get(host, ()) and self._one_card(sender, host)
+        if self.roles.get(sender):
+            return False
+        card = "server" in self.roles.get(host, ()) and self._one_card(sender, host)
+        return card or any(self._alone(name, host) for name in self.claimed.get(sender, ()))
 
     def called(self, name: str) -> list[int]:
         """The endpoints that called themselves so in anything but an SM_NOTIFY."""
         return [host for host, names in self.unannounced.items() if any(same_host(name, other) for other in names)]
+
+    def elsewhere(self, host: int) -> Iterator[tuple[str, str]]:
+        """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""
+        for name in self.claimed.get(host, ()):
+            said = self.leads_to(name, host)
+            hidden = said.addresses.difference(self.endpoints.addresses) if said else ()
+            yield from ((name, str(ip_address(address))) for address in sorted(hidden))
+
+    def leads_to(self, name: str, host: int) -> Said | None:
+        """An answer of DNS, to anybody, that gives ``name`` the address of ``host``."""
+        address = self.endpoints.addresses[host]
+        said = self.resolved.leads_to(name, address) if self.endpoints.scopes[host] == NETWORK else None
+        return said if said is not None and address in said.addresses else None
+
+    def _alone(self, name: str, host: int) -> bool:
+        """Whether DNS gives a name to ``host``, and to no other server: a service of several is nobody's name."""
+        said = self.leads_to(name, host)
+        servers = {self.endpoints.addresses[h] for h, roles in self.roles.items() if "server" in roles and h != host}
+        return said is not None and not said.addresses & servers
 
     def _one_card(self, a: int, b: int) -> bool:
         """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
@@ -76,9 +112,14 @@ def same_host(a: str, b: str) -> bool:
 
 
 def names(
-    endpoints: Endpoints, calls: Calls, texts: Texts, requests: list[Request], signals: Iterable[Signal] = ()
+    endpoints: Endpoints,
+    calls: Calls,
+    texts: Texts,
+    requests: list[Request],
+    signals: Iterable[Signal] = (),
+    answers: Iterable[Answer] = (),
 ) -> Names:
-    """Collect names from caller_name, AUTH_SYS machinename and the mon_name of SM_NOTIFY.
+    """Collect names from caller_name, AUTH_SYS machinename and the mon_name of SM_NOTIFY; beside them, what DNS says.
 
     A GRANTED callback carries the server's own name on Linux and the client's on FreeBSD, illumos, macOS and
     Ganesha, so it names nobody whose name the client has claimed.
@@ -94,7 +135,8 @@ def names(
             _claim(found, request.client, texts[request.caller_name])
     for request in requests:
         if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
-            _claim(found, request.server, texts[request.caller_name])
+            for sender in {request.server, *(int(calls.src[send.row]) for send in request.sends)}:
+                _claim(found, sender, texts[request.caller_name])
     for row in (
         ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
     ):
@@ -103,6 +145,10 @@ def names(
     signed = ((calls.program == NLM) | (calls.program == MOUNT)) & (calls.machinename != NONE)
     for row in signed.nonzero()[0].tolist():
         _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])
+    ours = (calls.program == NLM) | (calls.program == NSM) | (calls.program == PORTMAP)
+    hosts = {*calls.src[ours].tolist(), *calls.dst[ours].tolist(), *found.roles}
+    claimed = {name for names in found.claimed.values() for name in names}
+    found.resolved = resolved(answers, endpoints, hosts, claimed)
     return found
 
 

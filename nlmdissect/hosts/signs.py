@@ -14,6 +14,7 @@ from enum import StrEnum, auto
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
@@ -41,12 +42,14 @@ class What(StrEnum):
     COOKIE = auto()  # a Linux client's cookies start again
     MOUNTED = auto()  # the host mounted an export that it had mounted
     FREE_ALL = auto()  # an unmonitored client says that it restarted
+    VERIFIER = auto()  # nfsd answers WRITE and COMMIT with another write verifier
+    UNSURE_VERIFIER = auto()  # the same after a WRITE that failed: Linux then takes another one without a restart
 
 
 # fmt: off
 STRENGTH = {
     What.GRACE: 3, What.NOTIFY: 3, What.RECLAIMED: 2, What.PORT: 2, What.RESET: 2, What.LOOKUP: 1, What.CLOSED: 1,
-    What.STATE: 3, What.COOKIE: 2, What.MOUNTED: 1, What.FREE_ALL: 3,
+    What.STATE: 3, What.COOKIE: 2, What.MOUNTED: 1, What.FREE_ALL: 3, What.VERIFIER: 2, What.UNSURE_VERIFIER: 1,
 }
 # fmt: on
 
@@ -63,7 +66,7 @@ class Sign:
     text: str
     value: int = NONE
     key: int = 0
-    began: int = 0  # RESET, CLOSED: when the connection began (ns)
+    began: int = 0  # RESET, CLOSED: when the connection began (ns); verifiers: when the old one was last seen
 
 
 def signs(
@@ -73,6 +76,7 @@ def signs(
     signals: list[Signal],
     streams: list[Stream],
     names: Names,
+    verifiers: Verifiers,
 ) -> list[Sign]:
     """All signs of all hosts, in time order."""
     found: list[Sign] = []
@@ -81,6 +85,7 @@ def signs(
     found += _ports(calls)
     found += _clients(calls, texts, requests)
     found += _connections(signals, streams)
+    found += _verifiers(verifiers)
     return sorted(found, key=lambda sign: sign.at)
 
 
@@ -190,3 +195,11 @@ def _connections(signals: list[Signal], streams: list[Stream]) -> Iterator[Sign]
             yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=stream.first_time)
         elif NLM in programs and (stream.ended_by, stream.ended_time) == (signal.src, signal.at.time):
             yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=stream.first_time)
+
+
+def _verifiers(verifiers: Verifiers) -> Iterator[Sign]:
+    for before, after, failed in verifiers.changes():
+        what = What.UNSURE_VERIFIER if failed else What.VERIFIER
+        text = f"NFS write verifier {after.value.hex()}, it was {before.value.hex()}"
+        text += ", and a WRITE failed in between" if failed else ""
+        yield Sign(after.first, after.server, what, text, began=before.last.time)

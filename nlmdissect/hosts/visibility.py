@@ -127,6 +127,8 @@ class Visibility:
                     if (other, pair[1]) not in self.directions:
                         address = self.names.address(other)
                         return False, f"{a} seems to have the address {address} too; none of its packets to {b} is here"
+                for name, address in self.names.elsewhere(pair[0]):
+                    return False, f"DNS gives {name}, the name of {a}, the address {address} too, which is not here"
                 return True, f"no other address of {a} is known, or all are in view"
             case V.DECODED:
                 cut = [what for t, what in self.cut.get(both, ()) if start - AROUND <= t <= end + AROUND]

@@ -90,6 +90,8 @@ def _host(history: History, host: int) -> Object:
         "names": list(history.names.claimed.get(host, ())),
         "roles": sorted(history.names.roles.get(host, ())),
         "implementation": history.kind(host).name,
+        "implementation_why": list(history.guess(host).why),
+        "resolved": history.names.in_dns(host),
     }
 
 

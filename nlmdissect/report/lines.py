@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nlmdissect.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from nlmdissect.errors import UsageError, near
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find, program_name
@@ -15,14 +18,18 @@ from nlmdissect.report.times import SECOND, clock, iso
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 
 PROGRAMS = {"nlm": NLM, "nsm": NSM, "portmap": PORTMAP, "mount": MOUNT}
+EMPTY = "answered"  # an answer that says nothing else
 OTHER_NAMES = {"nlockmgr": NLM, "lockd": NLM, "status": NSM, "statd": NSM, "rpcbind": PORTMAP, "portmapper": PORTMAP}
 
 
 class Chosen(NamedTuple):
-    """Which calls to show: of these programs (empty: all), from or to these endpoints (None: all)."""
+    """Which calls to show: of these programs (empty: all), from or to these endpoints (None: all), of these rows (None:
+    all; a mask, one element a call).
+    """
 
-    programs: frozenset[int]
-    hosts: frozenset[int] | None
+    programs: frozenset[int] = frozenset()
+    hosts: frozenset[int] | None = None
+    rows: NDArray[np.bool_] | None = None
 
 
 def programs(names: list[str]) -> frozenset[int]:
@@ -50,8 +57,10 @@ def hosts(history: History, names: list[str]) -> frozenset[int] | None:
         }
         if not of:
             known = ", ".join(sorted(shorten(history.names.label(host)) for host in history.names.roles))
+            claimed = {shorten(word) for host in history.names.roles for word in history.names.claimed.get(host, ())}
             raise UsageError(
-                f"the recording shows no host {name}", f"It shows {known}." if known else "It shows no lock traffic."
+                f"the recording shows no host {name}",
+                near(name, claimed) or (f"It shows {known}." if known else "It shows no lock traffic."),
             )
         found |= of
     return frozenset(found)
@@ -126,6 +135,28 @@ def what(history: History, row: int) -> str:
     return " ".join(words)
 
 
+def brief(history: History, row: int) -> str:
+    """A call in the fewest words, for a picture that shows who it is from: ``LOCK reclaim write 0-99``."""
+    c = history.calls
+    program, version, number = int(c.program[row]), int(c.version[row]), int(c.procedure[row])
+    known = find(program, version, number)
+    words = [known.name if known else procedure(c, row)]
+    if program == NSM and known:
+        words[0] = f"SM_{known.name}"
+    if c.asked_program[row] != NONE:
+        words.append(program_name(int(c.asked_program[row])))
+    if c.reclaim[row] == 1:
+        words.append("reclaim")
+    if c.exclusive[row] != NONE:
+        words.append("write" if c.exclusive[row] else "read")
+    if program == NLM and c.fh[row] != NONE and number not in (20, 21):
+        start, end = span(int(c.offset[row]), int(c.length[row]))
+        words.append(f"{start}-{'EOF' if end == END else end}")
+    if program == NSM and c.state[row] != NONE:
+        words.append(f"state={c.state[row]}")
+    return " ".join(words)
+
+
 def procedure(calls: Calls, row: int) -> str:
     """``NLM4 LOCK``; numbers where there is no name."""
     program, version, number = int(calls.program[row]), int(calls.version[row]), int(calls.procedure[row])
@@ -146,11 +177,12 @@ def result(calls: Calls, row: int) -> str:
         return status_name(int(calls.status[row]))
     if calls.program[row] == NSM and calls.status[row] != NONE:
         return "STAT_SUCC" if calls.status[row] == 0 else "STAT_FAIL"
-    return "answered"
+    return EMPTY
 
 
 def _rows(calls: Calls, chosen: Chosen) -> Iterator[int]:
-    for row in range(len(calls)):
+    rows = range(len(calls)) if chosen.rows is None else chosen.rows.nonzero()[0].tolist()
+    for row in rows:
         if chosen.programs and int(calls.program[row]) not in chosen.programs:
             continue
         if chosen.hosts is None or int(calls.src[row]) in chosen.hosts or int(calls.dst[row]) in chosen.hosts:

@@ -11,15 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nlmdissect.findings import At
 from nlmdissect.history.fates import File
 from nlmdissect.history.moment import Lock, Moment, Server
 from nlmdissect.history.waits import Wait
 from nlmdissect.machines.request import R
-from nlmdissect.protocols.nlm import END
-from nlmdissect.report.escape import shorten, show, show_bytes
+from nlmdissect.report.escape import show
 from nlmdissect.report.text import NARROW, WIDE
 from nlmdissect.report.times import SECOND, clock, day
+from nlmdissect.report.voice import Voice, kind, span
 from nlmdissect.rpc.requests import Request
 
 MANY = 1000  # locks; JSON has all
@@ -33,6 +32,7 @@ def render(moment: Moment, width: int = 100, colour: bool = False) -> str:
         file=out,
         width=max(NARROW, min(width, WIDE)),
         force_terminal=colour,
+        force_jupyter=False,  # in a notebook too it writes there, and shows nothing by itself
         color_system="standard" if colour else None,
         markup=False,
         highlight=False,
@@ -47,14 +47,14 @@ def render(moment: Moment, width: int = 100, colour: bool = False) -> str:
 class _Report:
     def __init__(self, moment: Moment) -> None:
         self.moment, self.history = moment, moment.history
-        self.date = day(moment.time)
+        self.voice = Voice(self.history, day(moment.time))
 
     def lines(self) -> Iterator[tuple[RenderableType, int]]:
         """What to print, and how far to indent it."""
         moment = self.moment
         since = (moment.time - self.history.extent.first) / SECOND
         counts = f"{len(moment.locks)} locks, {len(moment.waits)} waiting"
-        head = f"{self.date} {clock(moment.time)} UTC (+{since:.6f} s): {counts}"
+        head = f"{day(moment.time)} {clock(moment.time)} UTC (+{since:.6f} s): {counts}"
         yield Text(head, "bold"), 0
         if not moment.servers:
             yield Text("no NLM message is in this recording", "dim"), 0
@@ -69,8 +69,8 @@ class _Report:
         words = {True: ", in its grace period", False: "", None: ", perhaps in its grace period"}
         life = ""
         if server.boot is not None:
-            life = f"  restarted by {self._time(server.boot.not_after)}{words[server.in_grace]}"
-        return Text.assemble((shorten(self.history.names.label(server.host)), "bold"), (life, "dim"))
+            life = f"  restarted by {self.voice.time(server.boot.not_after.time)}{words[server.in_grace]}"
+        return Text.assemble((self.voice.host(server.host), "bold"), (life, "dim"))
 
     def _locks(self, server: Server) -> Iterator[tuple[RenderableType, int]]:
         of = [lock for lock in self.moment.locks if lock.file.server == server.host]
@@ -92,10 +92,15 @@ class _Report:
 
     def _cells(self, lock: Lock) -> tuple[str, ...]:
         piece = lock.piece
-        since = "before the capture" if lock.since is None else f"since {self._time(lock.since)}"
-        owner = self._owner(lock.owner.client, lock.owner.svid, self.history.texts[lock.owner.oh])
-        kind = "write" if piece.exclusive else "read"
-        return _span(piece.start, piece.end), kind, owner, since, f"frame {self._frame(lock.proof)}"
+        since = "before the capture" if lock.since is None else f"since {self.voice.time(lock.since.time)}"
+        owner = self.voice.owner(lock.owner.client, lock.owner.svid, self.history.texts[lock.owner.oh])
+        return (
+            span(piece.start, piece.end),
+            kind(piece.exclusive),
+            owner,
+            since,
+            f"frame {self.voice.frame(lock.proof)}",
+        )
 
     def _lock(self, grid: Table, lock: Lock, cells: tuple[str, ...]) -> None:
         truth = lock.truth
@@ -116,40 +121,27 @@ class _Report:
         for r, state in self.moment.under_way:
             if r.server == server.host:
                 what = "held off in the grace period" if state is R.HELD_OFF else "not answered yet"
-                what += f" (asked {self._time(r.at)}, frame {self._frame(r.at)})"
+                what += f" (asked {self.voice.time(r.at.time)}, frame {self.voice.frame(r.at)})"
                 kind = f"reclaim of {self._request(r)}" if r.reclaim else self._request(r)
                 yield Text(f"under way on {self._file(File(server.host, r.fh))}: {kind}, {what}"), 2
 
     def _unknown(self, server: Server) -> Iterator[tuple[RenderableType, int]]:
         of = [unknown for unknown in self.moment.unknown if unknown.server == server.host]
         for unknown in of[:UNKNOWN]:
-            where = f" (frame {self._frame(unknown.at)})" if unknown.at is not None and unknown.at.frame else ""
+            where = f" (frame {self.voice.frame(unknown.at)})" if unknown.at is not None and unknown.at.frame else ""
             yield Text(f"not known: {show(unknown.what)}{where}", "dim"), 2
         if len(of) > UNKNOWN:
             yield Text(f"and {len(of) - UNKNOWN} more that is not known", "dim"), 2
 
     def _wait(self, wait: Wait) -> str:
         polls = f"asked {wait.polls} times" if wait.polls > 1 else "asked once"
-        called = f", called in frame {self._frame(wait.called)}" if wait.called else ""
-        since = f"since {self._time(wait.since)} (frame {self._frame(wait.since)}, {polls}{called})"
+        called = f", called in frame {self.voice.frame(wait.called)}" if wait.called else ""
+        since = f"since {self.voice.time(wait.since.time)} (frame {self.voice.frame(wait.since)}, {polls}{called})"
         return f"{self._request(wait.request)}, {since}"
 
     def _request(self, r: Request) -> str:
-        owner = self._owner(r.client, r.svid, self.history.texts[r.oh])
-        return f"{'write' if r.exclusive else 'read'} {_span(r.start, r.end)} of {owner}"
-
-    def _owner(self, client: int, svid: int, oh: bytes) -> str:
-        return f"{shorten(self.history.names.label(client))} svid {svid} oh {shorten(show_bytes(oh))}"
+        owner = self.voice.owner(r.client, r.svid, self.history.texts[r.oh])
+        return f"{kind(r.exclusive)} {span(r.start, r.end)} of {owner}"
 
     def _file(self, file: File) -> str:
-        return show(self.history.called(*file, self.moment.at))
-
-    def _frame(self, at: At) -> str:
-        return str(at.frame) if len(self.history.sources) == 1 else f"{at.capture}:{at.frame}"
-
-    def _time(self, at: At) -> str:
-        return clock(at.time) if day(at.time) == self.date else f"{day(at.time)} {clock(at.time)}"
-
-
-def _span(start: int, end: int) -> str:
-    return f"{start}-{'EOF' if end == END else end}"
+        return self.voice.file(file.server, self.history.texts[file.fh], self.moment.at)

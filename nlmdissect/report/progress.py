@@ -1,11 +1,13 @@
-"""A progress bar on standard error, on a terminal only, and only for what takes longer than a moment."""
+"""A progress bar: on standard error of a terminal or in the cell of a notebook, and only for what takes longer than a
+moment.
+"""
 
 from __future__ import annotations
 
 import sys
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,14 +15,20 @@ if TYPE_CHECKING:
 PATIENCE = 0.7  # seconds before anything is shown
 
 
+class Drawn(Protocol):
+    """A bar on some screen. Units: bytes; ``total`` is None for a pipe."""
+
+    def update(self, done: int, total: int | None) -> None: ...
+    def close(self) -> None: ...
+
+
 class Bar:
     """Called as ``bar(done, total)`` with bytes; ``total`` is None for a pipe."""
 
     def __init__(self, wanted: bool = True) -> None:
-        self._wanted = wanted and sys.stderr.isatty()
+        self._kind = _kind() if wanted else None
         self._began = monotonic()
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
+        self._drawn: Drawn | None = None
 
     def __enter__(self) -> Bar:
         return self
@@ -28,25 +36,65 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._drawn is not None:
+            self._drawn.close()
 
     def __call__(self, done: int, total: int | None) -> None:
-        if not self._wanted or monotonic() - self._began < PATIENCE:
+        if self._kind is None or monotonic() - self._began < PATIENCE:
             return
-        if self._progress is None:
-            self._start(total)
-        assert self._progress is not None
-        assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total)
+        if self._drawn is None:
+            self._drawn = self._kind()
+        self._drawn.update(done, total)
 
-    def _start(self, total: int | None) -> None:
+
+def in_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter. IPython is asked only where it runs already."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def _kind() -> type[OnTerminal] | type[InNotebook] | None:
+    if in_notebook():
+        return InNotebook
+    return OnTerminal if sys.stderr.isatty() else None
+
+
+class OnTerminal:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console, transient=True
-        )
-        self._task = self._progress.add_task("reading", total=total)
+        columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress: Progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: TaskID = self._progress.add_task("reading", total=None)
         self._progress.start()
+
+    def update(self, done: int, total: int | None) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class InNotebook:
+    """HTML's own element: it needs no widgets, and looks right on a light and on a dark page."""
+
+    OFTEN = 0.2  # seconds between two pictures
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html = HTML
+        self._shown: Any = display(HTML(""), display_id=True)
+        self._next = 0.0
+
+    def update(self, done: int, total: int | None) -> None:
+        if monotonic() < self._next:
+            return
+        self._next = monotonic() + self.OFTEN
+        part = f' value="{done}" max="{total}"' if total else ""
+        size = f"{done / 1e6:.0f}{f' of {total / 1e6:.0f}' if total else ''} MB"
+        self._shown.update(self._html(f"reading <progress{part}></progress> {size}"))
+
+    def close(self) -> None:
+        self._shown.update(self._html(""))

@@ -8,26 +8,25 @@ colour, hide or reorder a line.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
-from itertools import groupby
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nlmdissect.analysis import Analysis, display_filters
-from nlmdissect.findings import At, Confidence, Finding, LockRef, Severity
-from nlmdissect.hosts.boot import Boot
-from nlmdissect.report.escape import shorten, show, show_bytes
-from nlmdissect.report.times import clock, day, duration
+from nlmdissect.analysis import Analysis
+from nlmdissect.report.escape import show
+from nlmdissect.report.facts import facts
+from nlmdissect.report.ladder import ladder
+from nlmdissect.report.ladder_text import draw
+from nlmdissect.report.next_steps import next_steps
+from nlmdissect.report.story_text import Stories
 from nlmdissect.report.unjudged import unjudged
-from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict
+from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict, worst
+from nlmdissect.report.voice import Voice
 
-FRAMES = 8  # of a finding's evidence; JSON has all
-LOCKS = 5
 RESTARTS = 30
-TITLE = 600
+HOSTS = 8  # what they were taken for
 NARROW, WIDE = 40, 160
 
 COLOURS = {
@@ -37,7 +36,7 @@ COLOURS = {
     Word.CANNOT_TELL: "bold black on cyan",
     Word.HEALTHY: "bold black on green",
 }
-SEVERITY = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold"}
+TONES = {"": "dim", "proof": "", "bad": "bold red"}  # of the ladder
 
 
 def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bool = False) -> str:
@@ -47,6 +46,7 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
         file=out,
         width=max(NARROW, min(width, WIDE)),
         force_terminal=colour,
+        force_jupyter=False,  # in a notebook too it writes there, and shows nothing by itself
         color_system="standard" if colour else None,
         markup=False,
         highlight=False,
@@ -57,16 +57,20 @@ def render(analysis: Analysis, width: int = 100, colour: bool = False, quiet: bo
     report.verdict()
     if not quiet:
         report.facts()
-        report.findings()
+        report.ladder()
+        Stories(analysis, console).print()
         report.recoveries()
+        report.assumptions()
         report.unjudged()
+        report.next_steps()
     return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
 class _Report:
     def __init__(self, analysis: Analysis, console: Console) -> None:
         self.analysis, self.history, self.console = analysis, analysis.history, console
-        self.date = day(self.history.extent.first)
+        self.voice = Voice(self.history)
+        self.worst = worst(analysis)
 
     def verdict(self) -> None:
         word, sentence = verdict(self.analysis)
@@ -74,107 +78,25 @@ class _Report:
 
     def facts(self) -> None:
         """What was read."""
-        history, messages = self.history, self.analysis.messages()
-        sources, extent = history.sources, history.extent
-        frames = sum(source.frames for source in sources)
-        lines = [
-            f"{show(source.path)}" if len(sources) == 1 else f"{number}: {show(source.path)}"
-            for number, source in enumerate(sources)
-        ]
-        if frames:
-            until = (
-                clock(extent.last)[:8]
-                if day(extent.last) == self.date
-                else f"{day(extent.last)} {clock(extent.last)[:8]}"
-            )
-            span = f", {self.date} {clock(extent.first)[:8]} to {until} UTC ({duration(extent.last - extent.first)})"
-        else:
-            span = ""
-        seen = ", ".join(
-            f"{messages[name]} {word}" for name, word in (("nlm", "NLM"), ("nsm", "NSM"), ("portmap", "portmap"))
-        )
-        lines.append(f"{frames} frames{span}; {seen} messages")
-        for line in lines:
+        for line in facts(self.analysis):
             self.console.print(Text(line, "dim"))
-        asked = self.analysis.asked
-        if asked.since is not None or asked.until is not None:
-            bounds = [
-                f"{word} {day(t)} {clock(t)}"
-                for word, t in (("from", asked.since), ("until", asked.until))
-                if t is not None
-            ]
-            self.console.print(Text(f"judged only {' '.join(bounds)} UTC", "dim"))
 
-    def findings(self) -> None:
-        """Each root with what follows from it; findings about the capture stand with what could not be judged."""
-        shown: set[int] = set()
-        roots = [n for n in self.analysis.roots if not self.analysis.findings[n].code.startswith(ABOUT_THE_CAPTURE)]
-        for place, number in enumerate(roots, 1):
-            self._tree(number, f"{place}", 0, shown)
-
-    def _tree(self, number: int, label: str, depth: int, shown: set[int]) -> None:
-        if number in shown:
+    def ladder(self) -> None:
+        """Who said what, and did not: of the finding that the verdict is about."""
+        if self.worst is None:
             return
-        shown.add(number)
-        self._finding(self.analysis.findings[number], label, depth)
-        for place, other in enumerate(self.analysis.consequences(number), 1):
-            self._tree(other, f"{label}.{place}", depth + 1, shown)
-
-    def _finding(self, finding: Finding, label: str, depth: int) -> None:
-        severity = finding.severity or Severity.INFO
-        sure = ", only suspected" if finding.confidence is Confidence.SUSPECTED else ""
-        head = Text.assemble(
-            (f"{label}  ", "bold"),
-            (f"{finding.code} {finding.name}", SEVERITY[severity]),
-            (f"  {severity.name.lower()}{sure}{'  follows from the above' if depth else ''}", "dim"),
-        )
-        body = Table.grid(padding=(0, 2))
-        body.add_column(no_wrap=True, width=6)
-        body.add_column(ratio=1, overflow="fold")
-        for name, cell in self._parts(finding):
-            body.add_row(Text(name, "dim"), cell)
-        indent = 4 * depth
-        inside = indent + len(label) + 2
         self._print()
-        self._print(head, indent)
-        self._print(Text(shorten(finding.title, TITLE), "bold"), inside)
-        self._print(body, inside)
+        for line in draw(ladder(self.analysis, self.worst), self.voice, self.console.width):
+            self._print(Text.assemble(*((part.text, TONES[part.tone]) for part in line), no_wrap=True, overflow="crop"))
 
-    def _parts(self, finding: Finding) -> Iterable[tuple[str, RenderableType]]:
-        yield "means", Text(show(finding.consequence))
-        yield "do", Text(show(finding.remedy))
-        roles = (("client", finding.client), ("server", finding.server), ("other", finding.other))
-        hosts = [f"{role} {shorten(self.history.names.label(host))}" for role, host in roles if host is not None]
-        if hosts:
-            yield "hosts", Text(", ".join(hosts))
-        for place, lock in enumerate(finding.locks[:LOCKS]):
-            yield "" if place else "locks" if len(finding.locks) > 1 else "lock", Text(self._lock(lock))
-        if len(finding.locks) > LOCKS:
-            yield "", Text(f"and {len(finding.locks) - LOCKS} more", "dim")
-        yield "frames", self._frames(finding)
-        for capture, text in display_filters(finding):
-            yield "filter", Text(text if len(self.history.sources) == 1 else f"{capture}: {text}", "dim")
-
-    def _frames(self, finding: Finding) -> RenderableType:
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(justify="right", no_wrap=True)
-        grid.add_column(no_wrap=True)
-        grid.add_column(ratio=1, overflow="fold")
-        runs = [list(run) for _, run in groupby(finding.evidence, key=lambda evidence: evidence.what)]
-        for place, run in enumerate(runs[:FRAMES]):
-            style = "bold" if place == 0 else ""
-            first, again = run[0], [self._frame(evidence.at) for evidence in run[1:]]
-            what = show(first.what) + (f"; again in {', '.join(again)}" if again else "")
-            grid.add_row(Text(self._frame(first.at), style), Text(self._time(first.at.time), "dim"), Text(what, style))
-        if len(runs) > FRAMES:
-            grid.add_row("", "", Text(f"and {sum(map(len, runs[FRAMES:]))} more", "dim"))
-        return grid
-
-    def _lock(self, lock: LockRef) -> str:
-        file = show(self.history.paths.text(lock.server, lock.fh, lock.at))
-        kind, end = ("write" if lock.exclusive else "read"), ("EOF" if lock.end is None else lock.end)
-        owner = f"{shorten(lock.caller_name)} svid {lock.svid} oh {shorten(show_bytes(lock.oh))}"
-        return f"{kind} {lock.start}-{end} on {file}, owner {owner} (frame {self._frame(lock.at)})"
+    def next_steps(self) -> None:
+        """Commands. They are not broken into lines, so that they can be copied."""
+        if self.worst is None:
+            return
+        self._heading("Where to look next")
+        for step in next_steps(self.analysis, self.worst):
+            line = Text.assemble((f"  {step.about:13}", "dim"), step.command)
+            self.console.print(line, soft_wrap=True)
 
     def recoveries(self) -> None:
         """Every restart, and what became of the locks of each of its peers."""
@@ -183,7 +105,7 @@ class _Report:
             return
         self._heading("Restarts and recoveries")
         for boot in boots[:RESTARTS]:
-            self._print(Text(self._restart(boot)), 2)
+            self._print(Text(self.voice.restart(boot)), 2)
             rows = [row for row in self.history.recoveries if row.boot.number == boot.number]
             if not rows:
                 self._print(Text("no other host had a lock to recover", "dim"), 4)
@@ -201,7 +123,7 @@ class _Report:
                 table.add_column(word, justify="right", no_wrap=True)
             for row, of in zip(rows, counts, strict=True):
                 held = str(sum(of.values()))
-                name = Text(shorten(self.history.names.label(row.peer)))
+                name = Text(self.voice.host(row.peer))
                 cells = [
                     Text(
                         str(of[word]) if of[word] else "-",
@@ -214,25 +136,28 @@ class _Report:
         if len(boots) > RESTARTS:
             self._print(Text(f"and {len(boots) - RESTARTS} more restarts", "dim"), 2)
 
-    def _restart(self, boot: Boot) -> str:
-        name = shorten(self.history.names.label(boot.host))
-        only = "only lockd of " if boot.lived_on else ""
-        since = f"between {self._time(boot.not_before.time)} and" if boot.not_before else "before"
-        details = []
-        if boot.state_after is not None:
-            before = f"{boot.state_before} to " if boot.state_before is not None else ""
-            details.append(f"NSM state {before}{boot.state_after}")
-        if boot.grace_over is not None:
-            details.append(f"grace over by {self._time(boot.grace_over.time)}")
-        elif boot.in_grace is not None:
-            details.append(f"still in grace at {self._time(boot.in_grace.time)}")
-        return f"{only}{name} restarted {since} {self._time(boot.not_after.time)}" + (
-            f" ({', '.join(details)})" if details else ""
-        )
+    def assumptions(self) -> None:
+        """What the hosts that something is found about were taken for: times and severities depend on it."""
+        roots = [self.analysis.findings[n] for n in self.analysis.roots]
+        found = [f for f in roots if not f.code.startswith(ABOUT_THE_CAPTURE)]
+        hosts = dict.fromkeys(h for f in found for h in (f.server, f.client, f.other) if h is not None)
+        if not hosts:
+            return
+        self._heading("What these hosts were taken for, and why")
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(overflow="fold")
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1, overflow="fold")
+        for host in list(hosts)[:HOSTS]:
+            guess = self.history.guess(host)
+            grid.add_row(Text(self.voice.host(host)), guess.kind.name, Text("; ".join(guess.why)))
+        self._print(grid, 2)
+        if len(hosts) > HOSTS:
+            self._print(Text(f"and {len(hosts) - HOSTS} more", "dim"), 2)
 
     def unjudged(self) -> None:
         """What the recording could not show, and what that leaves open."""
-        rows = unjudged(self.analysis, self._frame)
+        rows = unjudged(self.analysis, self.voice.frame)
         if not rows:
             return
         self._heading("What could not be judged, and why")
@@ -246,12 +171,6 @@ class _Report:
     def _heading(self, text: str) -> None:
         self._print()
         self._print(Text(text, "bold"))
-
-    def _frame(self, at: At) -> str:
-        return str(at.frame) if len(self.history.sources) == 1 else f"{at.capture}:{at.frame}"
-
-    def _time(self, time: int) -> str:
-        return clock(time) if day(time) == self.date else f"{day(time)} {clock(time)}"
 
     def _print(self, what: RenderableType = "", indent: int = 0) -> None:
         self.console.print(Padding(what, (0, 0, 0, indent)) if indent else what)

@@ -56,20 +56,25 @@ def parse(text: str) -> int:
 
 
 def parse_at(text: str, first: int, last: int) -> int:
-    """A moment of a recording that runs from ``first`` to ``last`` (ns): as ``parse`` reads it, or a time of day on the
-    recording's day (the first one that lies in it), or ``+seconds`` from its beginning. Raises UsageError.
+    """A moment of a recording, as ``parse_in`` reads it. Raises UsageError for one that is not in it."""
+    time = parse_in(text, first, last)
+    if not first <= time <= last:
+        raise UsageError(f"{text.strip()} is not in the recording", f"It runs from {iso(first)} to {iso(last)}.")
+    return time
+
+
+def parse_in(text: str, first: int, last: int) -> int:
+    """A moment for a recording that runs from ``first`` to ``last`` (ns): as ``parse`` reads it, or a time of day on
+    the recording's day (the first one that lies in it), or ``+seconds`` from its beginning. Raises UsageError.
     """
     text = text.strip()
     if text.startswith("+"):
-        time = first + _seconds(text[1:])
-    elif text[2:3] == ":":
-        time = parse(f"{day(first)}T{text}")
-        while time < first and time + DAY <= last:
-            time += DAY
-    else:
-        time = parse(text)
-    if not first <= time <= last:
-        raise UsageError(f"{text} is not in the recording", f"It runs from {iso(first)} to {iso(last)}.")
+        return first + _seconds(text[1:])
+    if text[2:3] != ":":
+        return parse(text)
+    time = parse(f"{day(first)}T{text}")
+    while time < first and time + DAY <= last:
+        time += DAY
     return time
 
 

@@ -48,13 +48,15 @@ def _coverage(analysis: Analysis) -> Rows:
     for sight in analysis.history.visibility.asked.values():
         if not sight.holds:
             pairs = failed.setdefault((sight.condition.value, sight.why), [])
-            pair = " and ".join(names.address(host) for host in sorted(sight.hosts))
-            if pair not in pairs:
+            hosts = [names.address(host) for host in sorted(sight.hosts)]
+            pair = " and ".join(hosts)
+            named = {word.rstrip(":,;") for word in sight.why.split()}
+            if pair not in pairs and not named.issuperset(hosts):
                 pairs.append(pair)
-    rows = [
-        (condition, f"{why} ({', '.join(pairs[:3])}{f' and {len(pairs) - 3} more pairs' if len(pairs) > 3 else ''})")
-        for (condition, why), pairs in failed.items()
-    ]
+    rows = []
+    for (condition, why), pairs in failed.items():
+        more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+        rows.append((condition, f"{why} ({', '.join(pairs[:3])}{more})" if pairs else why))
     return _some(sorted(rows))
 
 

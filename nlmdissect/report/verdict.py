@@ -31,23 +31,48 @@ class Verdict(NamedTuple):
     sentence: str
 
 
+def worst(analysis: Analysis) -> int | None:
+    """The finding that the verdict is about, as its index: the worst root cause; None if nothing is wrong."""
+    bad = [n for n, f in enumerate(analysis.findings) if (f.severity or 0) >= Severity.WARNING]
+    roots = [n for n in bad if analysis.findings[n].caused_by is None] or bad
+
+    def badness(number: int) -> tuple[int, int]:
+        finding = analysis.findings[number]
+        return finding.severity or 0, finding.confidence
+
+    return max(roots, key=badness, default=None)
+
+
 def verdict(analysis: Analysis) -> Verdict:
     """The worst root cause, or what was seen to go well, or why nothing can be said."""
-    bad = [f for f in analysis.findings if (f.severity or 0) >= Severity.WARNING]
-    roots = [f for f in bad if f.caused_by is None] or bad
-    if not roots:
+    number = worst(analysis)
+    if number is None:
         return _nothing_found(analysis)
-    worst = max(roots, key=lambda f: (f.severity or 0, f.confidence))
-    if worst.severity is Severity.WARNING:
+    bad = [f for f in analysis.findings if (f.severity or 0) >= Severity.WARNING]
+    finding = analysis.findings[number]
+    if finding.severity is Severity.WARNING:
         word = Word.WARNING
     else:
-        word = Word.WRONG if worst.confidence is Confidence.CONFIRMED else Word.SUSPECTED
+        word = Word.WRONG if finding.confidence is Confidence.CONFIRMED else Word.SUSPECTED
     harm = max(bad, key=lambda f: (f.severity or 0, f.confidence, f.caused_by is None))
     if word is Word.SUSPECTED and harm.confidence is Confidence.CONFIRMED and harm.severity is Severity.ERROR:
         # what happened is certain, and only why it did is not
-        because = f"; suspected cause {_who(analysis, worst)}"
-        return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, harm)}){because}")
-    return Verdict(word, f"{_what(worst)} ({_who(analysis, worst)}){_rest(bad, worst)}")
+        because = f"; suspected cause {_who(analysis, [finding])}"
+        return Verdict(Word.WRONG, f"{_what(harm)} ({_who(analysis, [harm])}){because}")
+    story = next((story for story in analysis.stories() if number in story), [number])
+    told = [analysis.findings[n] for n in story]
+    others = [f for n, f in enumerate(analysis.findings) if n not in story and (f.severity or 0) >= Severity.WARNING]
+    return Verdict(word, f"{_what(finding)} ({_who(analysis, told)}){_rest(others)}")
+
+
+def told_of(analysis: Analysis, story: list[Finding]) -> str:
+    """Of whom a story tells: ``5 clients at server``; with one finding ``client at server``."""
+    roles = (("client", {f.client for f in story}), ("server", {f.server for f in story}))
+    return " at ".join(
+        f"{len(hosts)} {role}s" if len(hosts) > 1 else shorten(_name(analysis.history.names.label(host)))
+        for role, hosts in roles
+        if (host := next(iter(hosts))) is not None
+    )
 
 
 def _what(finding: Finding) -> str:
@@ -58,10 +83,8 @@ def _what(finding: Finding) -> str:
     return summary(rule.doc).rstrip(".")
 
 
-def _who(analysis: Analysis, finding: Finding) -> str:
-    names = analysis.history.names
-    hosts = [shorten(_name(names.label(host))) for host in (finding.client, finding.server) if host is not None]
-    return ": ".join([finding.code, *([" at ".join(hosts)] if hosts else [])])
+def _who(analysis: Analysis, story: list[Finding]) -> str:
+    return ": ".join(part for part in (story[0].code, told_of(analysis, story)) if part)
 
 
 def _name(label: str) -> str:
@@ -69,8 +92,7 @@ def _name(label: str) -> str:
     return label.rpartition(" (")[0] or label
 
 
-def _rest(bad: list[Finding], worst: Finding) -> str:
-    others = [f for f in bad if f is not worst]
+def _rest(others: list[Finding]) -> str:
     counts = [
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is not None), "consequence"),
         (sum(1 for f in others if f.severity is Severity.ERROR and f.caused_by is None), "more error"),

@@ -7,6 +7,9 @@ cookie, new xid). It is unanswered only if none of its transmissions is answered
 start again at every boot: they never match alone, and a request that was answered for good is not continued by a
 new xid.
 
+A callback that comes from another address of the server than the LOCK went to belongs to the LOCK all the same: to the
+only server at which this owner waits for this range of this file.
+
 The _MSG procedures are answered by a call of their own, the _RES: it comes from the other host, over any
 connection, with the cookie of the _MSG (XNFS: NLM_LOCK_MSG). The empty RPC reply to either says nothing, and its
 absence is no fault.
@@ -134,11 +137,17 @@ class _Requests:
         self._by_arguments: dict[tuple[object, ...], Request] = {}
         self._by_cookie: dict[tuple[int, int, Op, int], Request] = {}
         self._asked: dict[tuple[int, Op, int], Request] = {}
+        self._waits: dict[tuple[int, ...], set[int]] = {}  # (client, fh, svid, start, end) -> servers
 
     def call(self, row: int, op: Op, asynchronous: bool) -> None:
         c = self._calls
         request = self._new(row, op, asynchronous)
         r = request
+        wait = (r.client, r.fh, r.svid, r.start, r.end)
+        if op is Op.LOCK and r.block and r.readable:
+            self._waits.setdefault(wait, set()).add(r.server)
+        elif op is Op.GRANTED and r.readable and len(asked := self._waits.get(wait, set())) == 1:
+            (r.server,) = asked
         key = (op, asynchronous, r.version, r.server, r.client, r.cookie, r.fh, r.oh, r.svid, r.start, r.end,
                r.exclusive, r.block, r.reclaim)  # fmt: skip
         earlier = self._by_arguments.get(key)

@@ -44,7 +44,7 @@ def lost_frames(history: History) -> Iterator[Verdict]:
         lost.append(Evidence(At(history.extent.first, 0, 1), f"the capturing host counted {dropped} dropped packets"))
     if lost:
         yield Finding(
-            f"The capture lost frames around what matters: {len(lost)} signs of it",
+            f"The capture lost frames around what matters: {words.count(len(lost), 'sign')} of it",
             words.evidence(sorted(lost, key=lambda e: e.at)),
             consequence="Findings about the hosts concerned are suspected, not confirmed.",
             remedy="Capture with a larger buffer (tcpdump -B) and a filter on the two hosts.",

@@ -30,7 +30,7 @@ def encrypted_bodies(history: History) -> Iterator[Verdict]:
     rows = (ours & (calls.encrypted != 0)).nonzero()[0].tolist()
     if rows:
         yield Finding(
-            f"{len(rows)} calls are encrypted (RPCSEC_GSS privacy)",
+            f"{words.count(len(rows), 'call', 'is')} encrypted (RPCSEC_GSS privacy)",
             words.evidence(Evidence(calls.at(row), "encrypted body") for row in rows[: words.MANY]),
             consequence="Which locks they are about is unknown.",
             remedy="Compare with the lock list of the server.",

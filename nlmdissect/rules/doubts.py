@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nlmdissect.findings import Evidence
 from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
+from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.ranges import Piece
@@ -57,6 +59,31 @@ def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
             for r in history.requests
         )
     ]
+
+
+def told_elsewhere(history: History, row: Recovery) -> list[Try]:
+    """The notices of a restart to another address that seems to be the same host as the peer."""
+    names = history.names
+    return sorted(
+        (
+            t
+            for (sender, receiver), tries in history.notices.tries.items()
+            if receiver != row.peer and names.notifies_for(sender, row.boot.host)
+            if receiver != row.boot.host and names.notifies_for(receiver, row.peer)
+            for t in tries
+            if row.boot.during(t.at)
+        ),
+        key=lambda t: t.at,
+    )
+
+
+def elsewhere(history: History, tries: list[Try]) -> tuple[list[Evidence], str]:
+    """The same as evidence, and as a sentence; nothing if there are none."""
+    if not tries:
+        return [], ""
+    address = history.names.address(tries[0].receiver)
+    text = f" Not certain: SM_NOTIFY went to {address}, which seems to be the same host."
+    return [Evidence(tries[0].at, f"SM_NOTIFY mon_name={tries[0].name} to {address}")], text
 
 
 def many_behind(history: History, endpoint: int) -> bool:

@@ -10,7 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.moves import Move
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
@@ -46,8 +46,7 @@ def failover_without_notify(history: History) -> Iterator[Verdict]:
         if any(look.port == 0 for look in row.lookups) and not any(look.port for look in row.lookups):
             continue  # it wanted to tell, but statd is not registered at the client
         if row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, move, orphans, row.decided)
 

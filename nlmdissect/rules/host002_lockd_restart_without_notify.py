@@ -8,7 +8,7 @@ from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 
 @rule("HOST002", "lockd-restart-without-notify", Severity.ERROR, source="C-35")
@@ -19,9 +19,9 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
     the lock table just as a reboot does, but sm-notify runs once per boot: no client is told, and none reclaims.
 
     How it is seen: signs that lockd began a new life (a new port, a grace period, old connections gone), together
-    with signs that the host did not: another TCP connection of it goes on across the restart, or its connections
-    were closed in order and it was back within seconds. And no SM_NOTIFY to a client with locks before the grace
-    period was over.
+    with signs that the host did not: another TCP connection of it goes on across the restart, its NFS write verifier
+    is the same before and after, or its connections were closed in order and it was back within seconds. And no
+    SM_NOTIFY to a client with locks before the grace period was over.
 
     What it cannot see: whether the whole host restarted, where no other traffic of it is in the capture; then this
     is NSM001.
@@ -38,9 +38,7 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
         if told_in_time or row.notify is Notify.UNKNOWN:
             continue
         if row.decided is None:
-            yield NotAssessed(
-                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
-            )
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, row.decided)
 

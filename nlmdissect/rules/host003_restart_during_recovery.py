@@ -8,11 +8,12 @@ from itertools import pairwise
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
-from nlmdissect.history.recovery import START_UP, Recovery
+from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.boots import NOTIFY_WITHIN
+from nlmdissect.hosts.implementations import START_UP
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 LOST = (Outcome.MISSING, Outcome.REFUSED, Outcome.STOLEN, Outcome.UNANSWERED)
 
@@ -61,7 +62,7 @@ def _unfinished(history: History, first: Boot, second: Boot, rows: list[Recovery
     if first.grace_over is not None:
         return False
     between = second.not_after.time - first.not_after.time
-    if between < START_UP + history.kind(first.host).grace * SECOND:
+    if between < (START_UP + history.kind(first.host).grace) * SECOND:
         return True
     return between < NOTIFY_WITHIN and any(row.having(Outcome.SUPERSEDED) for row in rows)
 
@@ -75,13 +76,14 @@ def _finding(history: History, first: Boot, second: Boot, before: list[Recovery]
     clients = {fate.owner.client for fate in lost}
     who, between = words.host(history, first.host), (second.not_after.time - first.not_after.time) / SECOND
     left = f"; {words.locks_text(history, lost)} was never reclaimed" if lost else ""
+    assumed = assumptions.assumed(history, first.host, f"with a grace period of {history.kind(first.host).grace} s")
     again = [Evidence(e.at, f"second restart: {e.what}") for e in second.evidence[:3]]
     return Finding(
         f"{who} restarted again {between:.0f} s after a restart, before recovery had ended{left}",
         words.evidence(
             again[:1], words.restart(history, first)[:3], again[1:], words.grants(history, lost or waiting)[:8]
         ),
-        consequence=f"{len(waiting)} locks were not reclaimed yet when it restarted again. "
+        consequence=f"{words.count(len(waiting), 'lock', 'was')} not reclaimed yet when it restarted again{assumed}. "
         + ("They, or others, stayed lost." if lost else "After the last restart nothing is seen to be lost by it."),
         remedy="Find out why it restarted; let the grace period end before the next planned restart.",
         severity=Severity.WARNING if lost else Severity.INFO,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 from nlmdissect.rules.nsm012_lost_upcall import is_lost
 
 
@@ -20,7 +20,8 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
     Why it matters: the server forgot the lock, the application did not. After the grace period anybody can take it.
 
     How it is seen: a lock granted before the restart and not unlocked; SM_NOTIFY answered and understood (it came
-    from the address that the locks were taken from, or others acted on it); and no reclaim that covers the lock
+    from the address that the locks were taken from, or the client's resolver gave that address to the announced name,
+    or others acted on it); and no reclaim that covers the lock
     until the grace period was over. Reclaims name the client's current ranges, so it is coverage that counts, not
     equality.
 
@@ -34,15 +35,27 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
         if row.role != "client" or not row.known:
             continue
         yield Judged(len(row.known))
-        missing = tuple(f for f in row.known if f.outcome in (Outcome.MISSING, Outcome.STOLEN))
+        lost = (f for f in row.known if f.outcome in (Outcome.MISSING, Outcome.STOLEN))
+        missing = tuple(f for f in lost if not _reclaimed(history, f))
         if row.notify is not Notify.UNDERSTOOD or not missing or is_lost(history, row):
             continue
         if row.decided is None:
-            yield NotAssessed(
-                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
-            )
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, missing, row.decided)
+
+
+def _reclaimed(history: History, fate: Fate) -> bool:
+    """Whether the client did ask for it, if only when another owner had it: NLM001 and NLM003 tell of the answer."""
+    return any(
+        reclaim.boot == fate.boot
+        and File(r.server, r.fh) == fate.file
+        and Owner(r.client, r.oh, r.svid) == fate.owner
+        and r.start <= fate.piece.start
+        and fate.piece.end <= r.end
+        for reclaim in history.walked.reclaims
+        for r in (reclaim.request,)
+    )
 
 
 def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided: int) -> Finding:
@@ -50,13 +63,15 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     start = words.held_since(row.known)
     doubts = history.visibility.all((client, server), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), start, decided)
     notices = [Evidence(t.answered, f"SM_NOTIFY mon_name={t.name} answered") for t in row.answered if t.answered]
+    foreign = [t for t in row.answered if t.sender != server]
+    named = [e for t in foreign[:1] for e in words.resolver(history, t, server)]
     held = words.grants(history, missing)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
         f"{words.locks_text(history, missing)}" + (f" ({done} others were reclaimed)" if done else ""),
-        words.evidence(notices[:1], held, notices[1:], words.restart(history, boot), over),
+        words.evidence(notices[:1], held, notices[1:], named, words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts),
         remedy="Look on the client for why statd did not reach lockd (capture on lo); restart the application.",

@@ -13,7 +13,7 @@ from nlmdissect.hosts.implementations import UNKNOWN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V
 from nlmdissect.rpc.requests import Op
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 PATIENCE = 30 * SECOND  # an answer that takes longer is none
 CROSSING = 5 * SECOND  # a poll may cross the callback on its way
@@ -123,7 +123,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
         f"and {then}{more}",
         words.evidence(*(_evidence(case) for case in [first, *(c for c in cases if c is not first)])),
         consequence="The server counts the lock as the waiter's from the callback on, and refuses it to everybody else."
-        + requested.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
+        + assumptions.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
         + words.because(doubts)
         + ("" if sure else " Not certain: nothing shows that the waiter still waited."),
         remedy="Let the server reach lockd on the client (fixed port, TCP and UDP, and port 111); see that it runs.",

@@ -12,7 +12,7 @@ from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.requests import Op
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 SOON = 10 * SECOND  # servers call back at once; a poll that wins within this has only been faster
 WINDOW = 60 * SECOND
@@ -81,7 +81,7 @@ def _finding(history: History, waits: list[Wait]) -> Finding:
     if not won and wait.ended is not None:
         then = f"it gave up after {(end - freed.time) / SECOND:.0f} s"
     more = f" ({len(waits)} waits in all)" if len(waits) > 1 else ""
-    poll = requested.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
+    poll = assumptions.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
     return Finding(
         f"{words.host(history, r.server)} never called {words.host(history, r.client)} for its "
         f"{requested.range_text(history, r)} after {holder} unlocked it; {then}{more}",

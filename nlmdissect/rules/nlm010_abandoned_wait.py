@@ -12,7 +12,7 @@ from nlmdissect.hosts.implementations import UNKNOWN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rpc.requests import Op
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 WORTH_TELLING = 60 * SECOND  # a shorter wait is everyday life
 MARGIN = 10 * SECOND
@@ -71,7 +71,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     holder = f"{words.host(history, holders[0])} holds" if holders else "somebody who is not seen here holds"
     waited = (history.extent.last - wait.since.time) / SECOND
     more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""
-    period = requested.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
+    period = assumptions.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
     if case.stopped:
         what = f"{waiter} stopped asking for its {requested.range_text(history, r)}, which {holder}, without a CANCEL"
         quiet = (history.extent.last - case.asked.time) / SECOND

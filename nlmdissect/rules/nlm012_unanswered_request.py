@@ -10,10 +10,10 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V
 from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 LONG = 60 * SECOND  # by then the kernel logs "server not responding"
-REPEATS_WITHIN = 70 * SECOND  # a client that still waits sends again within this (Linux: 60 s at most)
+LATE = 10 * SECOND  # a retransmission may be
 ELSEWHERE = frozenset({Op.GRANTED, Op.FREE_ALL})  # callbacks are NLM007's; nobody waits for the answer to FREE_ALL
 
 
@@ -125,14 +125,16 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     never = first.answer is None
     sure = _repeated(history, first) and not _held_back(history, first)
     doubts = _doubts(history, first)
+    kind = history.kind(r.client)
+    pace = assumptions.assumed(history, r.client, f"asking again after {kind.again} to {kind.again_at_most} s")
     more = f"; {len(cases) - 1} more of its requests were not answered in time" if len(cases) > 1 else ""
     what = "was never answered" if never else f"was answered after {first.lasted / SECOND:.0f} s"
     spent = f", {first.lasted / SECOND:.0f} s" if never else ""
     return Finding(
         f"The {requested.procedure(r)} of {words.host(history, r.client)} to {words.host(history, r.server)} "
-        f"({requested.range_text(history, r)}) {what}: {len(first.sends)} transmissions{spent}{more}",
+        f"({requested.range_text(history, r)}) {what}: {words.count(len(first.sends), 'transmission')}{spent}{more}",
         words.evidence(*(_evidence(case) for case in cases)),
-        consequence="The process that asked hangs until it is answered." + words.because(doubts)
+        consequence=f"The process that asked hangs until it is answered{pace}." + words.because(doubts)
         + ("" if sure else " Not certain: the client did not ask again, or was answered about other files."),
         remedy="See what lockd on the server hangs on (statd, names, the portmapper), and whether its port is open "
         "both ways.",
@@ -173,7 +175,7 @@ def _repeated(history: History, case: _Case) -> bool:
         return True
     r, last = case.request, case.sends[-1]
     if not history.calls.tcp[last.row]:
-        return len(case.sends) > 1 and case.end - last.at.time <= REPEATS_WITHIN
+        return len(case.sends) > 1 and case.end - last.at.time <= history.kind(r.client).again_at_most * SECOND + LATE
     back = any(s.src == r.server and s.dst == r.client and s.last > last.at.time for s in history.traffic.activity)
     return back or len(case.sends) > 1
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.dealings import RPC_ERRORS
 from nlmdissect.history.history import History
+from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import GRANTED, Op, Request, final
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 MINUTE = 60 * SECOND
-MANY = 20  # in a minute: the fastest implementations ask again every 4 to 5 s
+MANY = 60 // FASTEST + 5  # in a minute: as the fastest implementation asks, and some room
 COPY = 5 * 10**6  # ns: one packet, captured at two places
 SHOWN = 3
 NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything but GRANTED may be tried again
@@ -108,7 +109,7 @@ def _finding(history: History, storms: list[_Series]) -> Finding:
         f"{len(first.sends)} times in {lasted:.0f} s{more}",
         words.evidence(*(_evidence(series) for series in storms)),
         consequence=f"That is one every {lasted / max(len(first.sends) - 1, 1):.2f} s; no implementation asks so fast"
-        + f"{requested.assumed(history, sender, pace)}. The last status is {r.status or 'none'}.",
+        + f"{assumptions.assumed(history, sender, pace)}. The last status is {r.status or 'none'}.",
         remedy="See why the request is not settled: its answers, or who keeps them from arriving.",
         confidence=Confidence.CONFIRMED,
         server=r.server,

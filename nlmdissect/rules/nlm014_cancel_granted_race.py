@@ -10,11 +10,10 @@ from nlmdissect.history.dealings import RPC_ERRORS, Callback
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import life_at
-from nlmdissect.hosts.implementations import FREEBSD
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rpc.requests import GRANTED, UNREADABLE, Op, Request
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, requested, words
 
 CLEAN_UP = 5 * SECOND  # a client that learns that its CANCEL came too late unlocks at once
 
@@ -76,7 +75,7 @@ def _case(history: History, cancel: Request) -> _Case | None:
         meant = asked is not None and asked.at < cancel.at and not _won(asked, cancel.at)
         if meant and not refused and callback.request.at < answer.at and not _used(history, callback, cancel):
             return _Case(cancel, answer.at, answer.status, callback)
-    if answer.status == "DENIED" and history.kind(cancel.client) is FREEBSD:
+    if answer.status == "DENIED" and history.kind(cancel.client).denied_cancel_holds:
         taken = _taken(history, cancel, answer.at)
         if taken is not None:
             return _Case(cancel, answer.at, answer.status, None, taken)
@@ -132,7 +131,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
         what = "crossed the GRANTED callback, and nobody unlocked it"
     else:
         other = words.host(history, case.taken.owner.client) if case.taken else "somebody else"
-        means = f"{client} takes that for a grant{requested.assumed(history, r.client, 'which reads DENIED so')}."
+        means = f"{client} takes that for a grant{assumptions.assumed(history, r.client, 'which reads DENIED so')}."
         what = f"was answered DENIED, and {other} has the range now"
     return Finding(
         f"The {requested.procedure(r)} of {client} at {server} ({requested.range_text(history, r)}) {what}{more}",

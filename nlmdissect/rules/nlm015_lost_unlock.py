@@ -9,6 +9,7 @@ from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAs
 from nlmdissect.history.dealings import RPC_ERRORS, Said
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
+from nlmdissect.hosts.implementations import PUT_OFF_UNLOCK
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
@@ -17,8 +18,7 @@ from nlmdissect.rpc.requests import GRACE, GRANTED, UNREADABLE, Op
 from nlmdissect.rules import requested, words
 from nlmdissect.rules.nsm002_missing_client_notify import conflicting
 
-LONG = 60 * SECOND  # a client that is not answered tries again within this
-GIVEN_UP = 20 * SECOND  # one that is put off by the grace period asks again every 5 s
+GIVEN_UP = 4 * PUT_OFF_UNLOCK * SECOND  # a client that is put off by the grace period has asked again by then
 CROSSING = 5 * SECOND  # others may be refused while an UNLOCK is under way
 HARMLESS = frozenset({GRANTED, UNREADABLE, "STALE_FH"})  # with STALE_FH the file is gone, and its locks with it
 
@@ -120,7 +120,7 @@ def _too_soon(history: History, case: _Case) -> str:
     elif case.status:
         soon = False
     else:
-        soon = history.extent.last - first <= LONG
+        soon = history.extent.last - first <= history.kind(case.owner.client).again_at_most * SECOND
     if soon:
         return "the capture ends while the client may still repeat an UNLOCK"
     if not _repeated(history, case):
@@ -149,10 +149,12 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     lock = words.lock_text(history, case.file, case.owner, case.piece)
     return Finding(
         f"The UNLOCK by {words.host(history, client)} of its {lock} at {words.host(history, server)} was {said} "
-        f"({len(case.tries)} transmissions){more}",
+        f"({words.count(len(case.tries), 'transmission')}){more}",
         words.evidence(*(_evidence(history, case) for case in cases)),
         consequence=(
-            f"{len(case.harmed)} requests were refused since." if case.harmed else "Nobody was refused so far."
+            f"{words.count(len(case.harmed), 'request', 'was')} refused since."
+            if case.harmed
+            else "Nobody was refused so far."
         )
         + " The server may hold the lock for an owner that has forgotten it."
         + words.because(doubts)

@@ -10,7 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import requested, words
+from nlmdissect.rules import assumptions, words
 
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED, Outcome.RECLAIMED})
 
@@ -63,7 +63,7 @@ def _finding(history: History, row: Recovery, lost: tuple[Fate, ...], over: At, 
             words.restart(history, boot),
         ),
         consequence=f"Grace lasted {lasted:.0f} s at most after the restart"
-        + requested.assumed(history, server, f"with {history.kind(server).grace} s by default")
+        + assumptions.assumed(history, server, f"with {history.kind(server).grace} s by default")
         + "; the client's locks were lost before it was told."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else ""),

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.hosts.implementations import ILLUMOS, LINUX
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.hosts.voices import TURNS, Voice, one_kernel, turns, voices
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 SHOWN = 6
 
@@ -74,7 +73,8 @@ def _one_card(history: History, a: int, b: int) -> bool | None:
 
 
 def _finding(history: History, server: int, of: list[Voice], sure: bool) -> Finding:
-    by_address = history.kind(server) in (LINUX, ILLUMOS)
+    by_address = history.kind(server).clients_by_address
+    goes_by = assumptions.assumed(history, server, f"which goes by {'addresses' if by_address else 'names'}")
     addresses = ", ".join(history.names.address(voice.host) for voice in of)
     return Finding(
         f"{len(of)} hosts call themselves {of[0].name}: {addresses}",
@@ -82,8 +82,8 @@ def _finding(history: History, server: int, of: list[Voice], sure: bool) -> Find
             [Evidence(v.requests[0].at, f"caller_name {v.name} from {history.names.address(v.host)}") for v in of],
             [Evidence(v.requests[-1].at, f"and still {v.name}") for v in of[:SHOWN]],
         ),
-        consequence="A server that goes by names takes them for one host: the restart of one frees the locks of all."
-        + ("" if sure else " Not certain: one host with two network cards would look the same."),
+        consequence="A server that goes by names takes them for one host: the restart of one frees the locks of all"
+        f"{goes_by}." + ("" if sure else " Not certain: one host with two network cards would look the same."),
         remedy="Give every host a name of its own, and restart its statd.",
         severity=Severity.INFO if by_address else None,
         confidence=Confidence.CONFIRMED if sure else Confidence.SUSPECTED,

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
-from nlmdissect.hosts.implementations import GANESHA, MACOS
 from nlmdissect.hosts.names import same_host
 from nlmdissect.hosts.visibility import V
 from nlmdissect.hosts.voices import TURNS, Voice, one_kernel, turns, voices
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.requests import Op
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 SHOWN = 6
 
@@ -119,7 +118,7 @@ def _kept(history: History, first: Row, second: Row) -> bool:
 
 
 def _finding(history: History, server: int, host: int, a: Voice, b: Voice, sure: bool) -> Finding:
-    by_oh = history.kind(server) in (GANESHA, MACOS)
+    by_oh = history.kind(server).owners_by_oh
     shared = [] if by_oh else _shared(history, server, a, b)
     address, names = history.names.address(host), f"{a.name} and {b.name}"
     svid = min(_svids(a) & _svids(b))
@@ -147,7 +146,10 @@ def _finding(history: History, server: int, host: int, a: Voice, b: Voice, sure:
         consequence="Two applications may write the same bytes, and the UNLOCK of one takes the lock of both."
         + words.because(doubts)
         if shared
-        else "Nothing was lost yet; the restart of one will free the locks of both." + words.because(doubts),
+        else "Nothing was lost yet; the restart of one will free the locks of both"
+        + assumptions.assumed(history, server, f"for which owners with another oh are {'two' if by_oh else 'one'}")
+        + "."
+        + words.because(doubts),
         remedy="Let these clients reach the server with addresses of their own.",
         severity=None if shared else Severity.WARNING,
         confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,

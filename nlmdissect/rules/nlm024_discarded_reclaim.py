@@ -9,12 +9,9 @@ from typing import NamedTuple
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
-from nlmdissect.hosts.implementations import GANESHA, LINUX, MACOS
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rpc.requests import GRANTED, Op, Request
 from nlmdissect.rules import words
-
-IGNORE_STATE = (LINUX, GANESHA, MACOS)
 
 
 class Case(NamedTuple):
@@ -52,7 +49,7 @@ def discarded_reclaim(history: History) -> Iterator[Verdict]:
     yield Judged(len(back))
     for grant in history.walked.table.collisions:
         server = grant.file.server
-        if history.kind(server) in IGNORE_STATE or _speaks_for_itself(history, server):
+        if history.kind(server).ignores_state or _speaks_for_itself(history, server):
             continue
         case = _case(history, grant)
         if case is not None:

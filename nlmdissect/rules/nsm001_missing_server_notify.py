@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
+from nlmdissect.rules.doubts import elsewhere, told_elsewhere
 
+RPCBIND = 111
+UNSENT = "Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, /var/lib/nfs/sm)."
+UNHEARD = (
+    "See that rpcbind runs on the client and that UDP from the server reaches its port 111, then run sm-notify -f "
+    "on the server."
+)
 ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
@@ -50,8 +58,7 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
         if not orphans:
             continue
         if row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         yield _finding(history, row, orphans, row.decided)
 
@@ -65,27 +72,41 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
     if len(row.lookups) == 1 and not unsent:
         unseen = unseen or "it asked only once for statd's port, as if it was answered"
     tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
+    others, doubt = elsewhere(history, told_elsewhere(history, row))
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
+    refused = _refused(history, row) if tried and not unsent else []
     who = words.host(history, client)
     return Finding(
         f"{words.who_restarted(history, boot)} and never sent SM_NOTIFY to {who}, "
         f"which held {words.locks_text(history, orphans)}{asked}",
-        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, over),
+        words.evidence(words.restart(history, boot), words.grants(history, orphans), tried, refused, others, over),
         consequence=f"{who} does not know that its locks are gone."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
+        + doubt
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
-        remedy="Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, "
-        "/var/lib/nfs/sm); restart the applications that held these locks.",
+        remedy=(UNHEARD if tried and not unsent else UNSENT) + " Restart the applications that held these locks.",
         confidence=words.confidence(
-            doubts, also=not unsent and not unseen and boot.proven and words.alive(history, client, boot)
+            doubts, also=not (unsent or unseen or others) and boot.proven and words.alive(history, client, boot)
         ),
         server=server,
         client=client,
         boot=boot.number,
         locks=words.refs(history, orphans),
     )
+
+
+def _refused(history: History, row: Recovery) -> list[Evidence]:
+    """What ICMP says of the look-ups of the client's statd."""
+    return [
+        Evidence(s.at, f"ICMP unreachable (type {s.a}, code {s.b}) about it")
+        for s in history.signals
+        if s.kind is Kind.ICMP
+        and s.quoted is not None
+        and (s.quoted.src, s.quoted.dst, s.quoted.dport) == (row.boot.host, row.peer, RPCBIND)
+        and row.boot.during(s.at)
+    ]
 
 
 def _answer(port: int | None) -> str:

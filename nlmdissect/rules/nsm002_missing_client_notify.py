@@ -14,6 +14,7 @@ from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import elsewhere, told_elsewhere
 
 PATIENCE = 30 * SECOND  # sm-notify of a host that is up runs within this
 
@@ -56,22 +57,24 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
     harmed = _harmed(history, row)
     start = boot.not_before.time if boot.not_before else boot.not_after.time
     doubts = history.visibility.all((client, server), (V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.DECODED), start, end)
+    others, doubt = elsewhere(history, told_elsewhere(history, row))
     first = row.left[0]
     more = f" and {len(row.left) - 1} more" if len(row.left) > 1 else ""
     proof = [words.granted(history, *item) for item in row.left]
     return Finding(
         f"{words.host(history, client)} restarted and never told {words.host(history, server)}, "
         f"which still holds its {words.lock_text(history, *first)}{more}",
-        words.evidence(words.restart(history, boot), proof, harmed),
+        words.evidence(words.restart(history, boot), proof, others, harmed),
         consequence=(
-            f"{len(harmed)} requests were refused or wait because of it."
+            f"{words.count(len(harmed), 'request', 'was')} refused, or had to wait, because of it."
             if harmed
             else "Nobody was refused because of it so far."
         )
-        + words.because(doubts),
+        + words.because(doubts)
+        + doubt,
         remedy="Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service).",
         severity=Severity.ERROR if harmed else Severity.WARNING,
-        confidence=words.confidence(doubts, also=boot.strength >= 3),
+        confidence=words.confidence(doubts, also=boot.strength >= 3 and not others),
         server=server,
         client=client,
         boot=boot.number,

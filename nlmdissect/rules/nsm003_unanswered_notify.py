@@ -56,8 +56,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
     what = f", which held {words.locks_text(history, row.known)}" if row.known else ""
     return Finding(
-        f"{words.host(history, sender)} sent SM_NOTIFY {len(row.tries)} times to {words.host(history, peer)}{what}, "
-        "and was never answered",
+        f"{words.host(history, sender)} sent SM_NOTIFY {words.count(len(row.tries), 'time')} to "
+        f"{words.host(history, peer)}{what}, and was never answered",
         words.evidence(tries[:1], tries[1:], held, words.restart(history, boot)),
         consequence=(
             f"{words.host(history, peer)} was not told of the restart"

@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
 
 @rule("NSM005", "unrecognised-mon-name", Severity.ERROR, source="C-05")
@@ -21,9 +21,10 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
 
     How it is seen: an answered SM_NOTIFY whose mon_name is not one by which the host went before, a receiver that goes
     by names, and no reclaim although locks were held. Linux receivers also take the source address for a name, so
-    with the right address a strange name does no harm there.
+    with the right address a strange name does no harm there; nor does it where the receiver's own resolver gave the
+    announced name the right address.
 
-    What it cannot see: the receiver's own list of names and its DNS. So it is never more than suspected.
+    What it cannot see: the receiver's own list of names, and its /etc/hosts. So it is never more than suspected.
 
     What to do: make the announced name the one that clients mount by: the server's host name, or `sm-notify -v NAME`;
     keep short and full names consistent in DNS and /etc/hosts on both sides.
@@ -37,8 +38,7 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
         if row.notify is not Notify.ANSWERED or not right or not lost:
             continue
         if row.decided is None:
-            name = words.host(history, row.boot.host)
-            yield NotAssessed(f"the capture ends before the grace period of {name} is seen to be over")
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         notice = right[0]
         assert notice.answered is not None
@@ -51,9 +51,13 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
             words.evidence(
                 Evidence(notice.at, f"SM_NOTIFY mon_name={notice.name} state={notice.state}"),
                 Evidence(notice.answered, "answered: this says nothing"),
+                words.resolver(history, notice, row.boot.host),
                 words.grants(history, lost),
             ),
-            consequence="The client goes on as if it held its locks." + words.because(doubts),
+            consequence="The client goes on as if it held its locks"
+            + assumptions.assumed(history, row.peer, "which goes by names")
+            + "."
+            + words.because(doubts),
             remedy="Announce the name that clients know (sm-notify -v), and keep names consistent in DNS.",
             confidence=Confidence.SUSPECTED,
             server=row.boot.host,

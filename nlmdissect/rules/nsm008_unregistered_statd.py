@@ -9,13 +9,14 @@ from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Lookup
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.implementations import NO_STATD
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
 from nlmdissect.rules.nsm001_missing_server_notify import ENDED
 
 ROOM = 60 * SECOND  # for somebody who starts statd
-NEXT = 150 * SECOND  # Linux sm-notify asks again two minutes after it heard of no port
+NEXT = (NO_STATD + 30) * SECOND  # by then sm-notify has asked again
 
 
 @rule("NSM008", "unregistered-statd", Severity.ERROR, source="C-26")

@@ -38,7 +38,8 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     warning if the same client is granted a lock, or is monitored, later.
 
     What it cannot see: a client whose own statd refuses: it sends no LOCK. DENIED_NOLOCKS also means out of memory,
-    or that nfsd is not running; then nobody is served.
+    or that nfsd is not running; then nobody is served. In NLM 1 and 3 it stands for most errors: refusals about a
+    single file are not judged there.
 
     What to do: on the server, `systemctl status rpc-statd` and `rpcinfo -p | grep status`; does it resolve the
     client's name or address without delay? Is /var/lib/nfs/sm writable? On other servers look at the status monitor's
@@ -56,7 +57,7 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
         long = [
             case
             for run in runs
-            if len(run) >= RUN and _others_are_served(history, refused, client, run)
+            if len(run) >= RUN and not _another_error(run) and _others_are_served(history, refused, client, run)
             for case in run
         ]
         if mons:
@@ -65,9 +66,11 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
             yield _network(history, server, client, long, [])
         else:
             name = words.host(history, client)
-            yield NotAssessed(
-                f"DENIED_NOLOCKS to {name}: nothing shows that others were served meanwhile, or that it lasted"
-            )
+            if all(map(_another_error, runs)):
+                why = "for one file, in a version of NLM that has no other status for most errors"
+            else:
+                why = "nothing shows that others were served meanwhile, or that it lasted"
+            yield NotAssessed(f"DENIED_NOLOCKS to {name}: {why}")
     for (host, peer, _), mons in failed.items():
         if peer is None or (host, peer) not in refused:
             yield _local(history, host, peer, mons)
@@ -92,6 +95,11 @@ def _refused(history: History) -> dict[tuple[int, int], list[list[Case]]]:
             if not any(r is case.request for case in found[pair][-1]):
                 found[pair][-1].append(Case(r, a))
     return found
+
+
+def _another_error(run: list[Case]) -> bool:
+    """Whether it may be about a file: NLM 1 and 3 have no status for a stale handle or a read-only export."""
+    return len({case.request.fh for case in run}) == 1 and all(case.request.version != 4 for case in run)
 
 
 def _others_are_served(

@@ -8,12 +8,13 @@ from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssess
 from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.implementations import UPCALL
 from nlmdissect.hosts.loopback import Upcall
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import stuck
 
-WITHIN = 60 * SECOND  # of the notice: statd tries for 25 s
+WITHIN = (UPCALL + 35) * SECOND  # of the notice
 
 
 @rule("NSM012", "lost-upcall", Severity.ERROR, source="statd to lockd")
@@ -90,7 +91,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     told = [Evidence(t.answered, f"SM_NOTIFY mon_name={t.name} answered") for t in row.answered if t.answered]
     tries = [Evidence(c.at, f"statd tells lockd: {c.name} state={c.state}, {c.error or 'no answer'}") for c in calls]
     what = f", which held {words.locks_text(history, lost)}" if lost else ""
-    how = f"{len(calls)} calls from statd to lockd were not heard" if calls else "statd did not call lockd at all"
+    unheard = f"lockd did not hear statd's {words.count(len(calls), 'call')}"
+    how = unheard if calls else "statd did not call lockd at all"
     return Finding(
         f"{words.host(history, peer)}{what} took SM_NOTIFY from {words.host(history, boot.host)}, and {how}",
         words.evidence(tries[:1], told[:1], tries[1:], told[1:], held, words.restart(history, boot)),

@@ -8,13 +8,14 @@ from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Seve
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.implementations import NO_LOCKD
 from nlmdissect.hosts.lookups import Lookup
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rpc.requests import GRACE
-from nlmdissect.rules import words
+from nlmdissect.rules import assumptions, words
 
-HEALS = 10 * SECOND  # clients ask again every 3 s, and some kernels give up after 9
+HEALS = (NO_LOCKD + 1) * SECOND
 SHOWN = 6
 
 
@@ -48,9 +49,7 @@ def unregistered_lockd(history: History) -> Iterator[Verdict]:
         if row.notify in (Notify.MISSING, Notify.UNANSWERED) or _other_version(history, row, zeros):
             continue
         if row.decided is None and not all(f.at is not None for f in row.fates):
-            yield NotAssessed(
-                f"the capture ends before the grace period of {words.host(history, row.boot.host)} is seen to be over"
-            )
+            yield NotAssessed(assumptions.undecided(history, row))
             continue
         if lost or healed is not None:
             yield _finding(history, row, zeros, healed, lost)

@@ -1,4 +1,4 @@
-"""How findings speak of requests: what was asked, by whom, and which implementation a window was taken from."""
+"""How findings speak of requests: what was asked, and by whom."""
 
 from __future__ import annotations
 
@@ -33,13 +33,6 @@ def ref(history: History, r: Request) -> LockRef:
 def sent(r: Request, what: str = "") -> list[Evidence]:
     """Every transmission of a request."""
     return [Evidence(send.at, f"{procedure(r)}{what}" + (", again" if n else "")) for n, send in enumerate(r.sends)]
-
-
-def assumed(history: History, host: int, window: str) -> str:
-    """From which implementation a window was taken: `` (taken for linux, which polls every 30 s)``."""
-    kind = history.kind(host).name
-    name = "an unknown implementation" if kind == "unknown" else kind
-    return f" ({history.names.address(host)} is taken for {name}, {window})"
 
 
 def heard(history: History, host: int, after: int) -> bool:

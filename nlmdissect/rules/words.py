@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from ipaddress import ip_address
 
 from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import At, Confidence, Evidence, LockRef
 from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
+from nlmdissect.history.notices import Try
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
@@ -31,6 +33,12 @@ def taken(history: History, grant: Grant) -> Evidence:
     """The frame that gave a range to another owner."""
     what = f"{kind_of(grant.exclusive)} {span_text(grant.start, grant.end)}"
     return Evidence(grant.at, f"{what} granted to {host(history, grant.by.client)}")
+
+
+def count(number: int, what: str, then: str = "") -> str:
+    """``1 lock``, ``2 locks``; with ``then``, ``was``: ``1 lock was``, ``2 locks were``."""
+    verb = {"was": "were", "is": "are"}.get(then, then) if number != 1 else then
+    return f"{number} {what}{'' if number == 1 else 's'}" + (f" {verb}" if verb else "")
 
 
 def span_text(start: int, end: int | None) -> str:
@@ -112,6 +120,17 @@ def evidence(*parts: Evidence | Iterable[Evidence] | None) -> tuple[Evidence, ..
 def confidence(doubts: Iterable[Sight], also: bool = True) -> Confidence:
     """Confirmed if no visibility condition fails, and whatever else must be true is."""
     return Confidence.CONFIRMED if also and not list(doubts) else Confidence.SUSPECTED
+
+
+def resolver(history: History, notice: Try, host: int) -> list[Evidence]:
+    """What the receiver's own resolver told it of the name in a notice about ``host``."""
+    names = history.names
+    said = names.resolved.leads_to(notice.name, names.endpoints.addresses[host], notice.receiver, notice.at)
+    if said is None:
+        return []
+    where = ", ".join(str(ip_address(address)) for address in sorted(said.addresses))
+    what = f"{said.names[0]} is {where}" if where else f"there is no {said.names[0]}"
+    return [Evidence(said.at, f"DNS tells {history.names.label(notice.receiver)}: {what}")]
 
 
 def because(doubts: Iterable[Sight]) -> str:

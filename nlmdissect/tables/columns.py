@@ -84,8 +84,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("host",              "category", "address"),
         Column("scope",             "int64",    "0: the network; else loopback or link-local in file scope - 1"),
         Column("names",             "category", "names that it gave itself"),
+        Column("resolved",          "category", "names that DNS answers in the capture give to its address"),
         Column("roles",             "category", "client, server or both"),
-        Column("implementation",    "category", "linux, freebsd, illumos, macos, ganesha, unknown"),
+        Column("implementation",    "category", "linux, freebsd, illumos, macos, ganesha, netapp, unknown"),
+        Column("implementation_why", "category", "what in its packets says so"),
         TIME, CAPTURE, FRAME,
     ),
     "boots": (

@@ -28,7 +28,8 @@ def hosts(analysis: Analysis) -> Rows:
         at = first.get(host, At(history.extent.first, 0, 0))
         claimed, roles = ", ".join(names.claimed.get(host, ())), ", ".join(sorted(names.roles.get(host, ())))
         yield (
-            names.address(host), names.endpoints.scopes[host], claimed, roles, history.kind(host).name,
+            names.address(host), names.endpoints.scopes[host], claimed, ", ".join(names.in_dns(host)), roles,
+            history.kind(host).name, "; ".join(history.guess(host).why),
             at.time, at.capture, at.frame,
         )  # fmt: skip
 

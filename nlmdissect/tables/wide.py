@@ -34,7 +34,7 @@ def calls(history: History) -> Data:
     c = history.calls
     here, answered = c.frame > 0, c.reply_frame > 0
     nlm = c.program == NLM
-    turned = nlm & np.isin(c.procedure, SENT_BY_SERVER)
+    client, server = sides(c)
     ranged = nlm & (c.fh != NONE) & np.isin(c.procedure, WITH_RANGE)
     start, end, open_end = _ranges(c, ranged)
     return {
@@ -44,8 +44,8 @@ def calls(history: History) -> Data:
         "reply_frame": _masked(c.reply_frame, answered),
         "time": np.where(here, c.time, c.reply_time),
         "took": np.where(here & answered, (c.reply_time - c.time) / SECOND, np.nan),
-        "client": _hosts(history, np.where(turned, c.dst, c.src)),
-        "server": _hosts(history, np.where(turned, c.src, c.dst)),
+        "client": _hosts(history, client),
+        "server": _hosts(history, server),
         "src": _hosts(history, c.src),
         "sport": c.sport,
         "dst": _hosts(history, c.dst),
@@ -59,7 +59,7 @@ def calls(history: History) -> Data:
         "cookie": _hex(history, c.cookie),
         "caller_name": _names(history, c.caller_name),
         "fh": _hex(history, c.fh),
-        "path": _paths(history, np.where(turned, c.src, c.dst)),
+        "path": _paths(history, server),
         "oh": _hex(history, c.oh),
         "svid": _masked(c.svid, c.fh != NONE),
         "start": pd.arrays.IntegerArray(start, ~ranged),
@@ -111,6 +111,12 @@ def messages(history: History) -> Data:
         "other_frame": _masked(other, other > 0),
         "call": row,
     }
+
+
+def sides(c: Calls) -> tuple[Ints, Ints]:
+    """The endpoints of client and server of each call: NLM's callbacks and results run from server to client."""
+    turned = (c.program == NLM) & np.isin(c.procedure, SENT_BY_SERVER)
+    return np.where(turned, c.dst, c.src), np.where(turned, c.src, c.dst)
 
 
 def _ranges(c: Calls, ranged: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]:

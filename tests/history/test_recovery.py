@@ -175,3 +175,22 @@ def test_when_it_is_decided():
     assert decided(HELD, "5 +60s client2 > server POLL 3\n6 server > client2 NLM4_GRANTED") == 61
     assert decided(HELD, "5 +900s client2 > server NFS") is None
     assert decided(HELD, "5 +970s client2 > server NFS") == 960  # 15 minutes of tries, and one to start up
+
+
+ONE_TRY = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 block
+     2        server  > client1  NLM4_BLOCKED
+     3        server  > client1  NLM_GRANTED_MSG fh=A oh=1 svid=1 cookie={} {}
+     4        client1 > server   NLM_GRANTED_RES NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=Z oh=1
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     7        server  > client1  SM_NOTIFY mon_name=server state=5
+     8  +60s  client2 > server   POLL 5
+     9        server  > client2  NLM4_GRANTED
+"""
+
+
+def test_a_sender_that_does_not_try_again():
+    """Linux stops when it has its answer, which the capture lost then; the tools of Ganesha never try again."""
+    assert recoveries(ONE_TRY.format("36120000", "caller=server")) == ["client1 client sent: missing 1"]
+    assert recoveries(ONE_TRY.format("ab" * 24, "caller=client1")) == ["client1 client unanswered: missing 1"]

@@ -231,9 +231,7 @@ def schema(program: int, version: int, procedure: int, side: str) -> Struct:
 
 
 @pytest.mark.parametrize(("program", "version", "procedure", "side", "text", "value"), MESSAGES)
-def test_message(
-    program: int, version: int, procedure: int, side: str, text: str, value: dict[str, Any]
-) -> None:
+def test_message(program: int, version: int, procedure: int, side: str, text: str, value: dict[str, Any]) -> None:
     t, data = schema(program, version, procedure, side), wire(text)
     assert decode(t, data) == (value, len(data))
     assert encode(t, value) == data

@@ -28,7 +28,10 @@ KEYS: dict[str, Any] = {
     },
     "messages": {"portmap": NUMBER, "nlm": NUMBER, "nsm": NUMBER},
     "coverage": {"condition": STRING, "hosts": [STRING], "from": TIME, "to": TIME, "holds": BOOL, "why": STRING},
-    "hosts": {"id": STRING, "addresses": [STRING], "names": [STRING], "roles": [STRING], "implementation": STRING},
+    "hosts": {
+        "id": STRING, "addresses": [STRING], "names": [STRING], "roles": [STRING], "implementation": STRING,
+        "implementation_why": [STRING], "resolved": [STRING],
+    },
     "boots": {
         "host": STRING, "not_before": (TIME, NULL), "not_after": TIME, "state_before": (NUMBER, NULL),
         "state_after": (NUMBER, NULL), "grace_end_not_before": (TIME, NULL), "grace_end_not_after": (TIME, NULL),

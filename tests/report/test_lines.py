@@ -41,11 +41,22 @@ def test_only_some_programs_and_hosts(history: History) -> None:
     assert lines.hosts(history, ["10.0.0.21"]) == lines.hosts(history, ["client1"])
 
 
+def test_only_some_rows(history: History) -> None:
+    rows = history.calls.reclaim == 1
+    assert [line.split()[0] for line in lines.of_calls(history, lines.Chosen(rows=rows))] == ["#", "11"]
+    messages = "".join(lines.of_messages(history, lines.Chosen(rows=rows))).splitlines()
+    assert [line.split()[0] for line in messages] == ["#", "9", "10", "11", "12"]
+    one = lines.Chosen(lines.programs(["nlm"]), lines.hosts(history, ["client2"]), rows)
+    assert len(list(lines.of_calls(history, one))) == 1
+
+
 def test_names_that_mean_nothing(history: History) -> None:
     with pytest.raises(UsageError, match="no program"):
         lines.programs(["nfsd"])
     with pytest.raises(UsageError, match="no host"):
         lines.hosts(history, ["10.9.9.9"])
+    with pytest.raises(UsageError, match="Did you mean client"):
+        lines.hosts(history, ["cleint1"])
 
 
 def test_ports(tmp_path: Path) -> None:

@@ -51,11 +51,36 @@ def test_a_consequence_stands_under_its_cause(tmp_path: Path) -> None:
     assert "follows from the above" in heads[1]
 
 
+def test_the_ladder_comes_before_the_findings_and_the_commands_come_last(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.pcap", STOLEN)
+    lines = text_of(path, width=100).splitlines()
+    ladder = next(n for n, line in enumerate(lines) if line.startswith("frame answer  time"))
+    assert ladder < next(n for n, line in enumerate(lines) if line.startswith("1  NLM001"))
+    assert "LOCK reclaim write 0-99 -> STALE_FH" in "".join(lines[ladder : ladder + 6])
+    assert lines[-5] == "Where to look next"
+    assert lines[-4].endswith(f"nlmdissect show {path} --where '\"2e2e2e2e2e2e2e2e2e2e2e41\" in fh'")
+    assert lines[-1].split() == ["the", "rule", "nlmdissect", "explain", "NLM001"]
+    for story in (WELL, NO_LOCKS):
+        text = text_of(write(tmp_path / "y.pcap", story))
+        assert "Where to look next" not in text
+        assert "frame answer" not in text
+
+
 def test_recoveries_are_a_table(tmp_path: Path) -> None:
     lines = [line.split() for line in text_of(write(tmp_path / "x.pcap", LOST), width=140).splitlines()]
     assert ["peer", "it", "is", "a", "notice", "held", "reclaimed", "refused"] in lines
     assert ["client1", "(10.0.0.21)", "client", "understood", "1", "-", "1"] in lines
     assert ["client2", "(10.0.0.22)", "client", "understood", "1", "1", "-"] in lines
+
+
+def test_what_the_hosts_were_taken_for(tmp_path: Path) -> None:
+    """Only where something is found: then times and severities may depend on it."""
+    title = "What these hosts were taken for, and why"
+    lines = text_of(write(tmp_path / "x.pcap", LOST), width=160).partition(title)[2].splitlines()
+    assert any(
+        line.split()[:3] == ["client1", "(10.0.0.21)", "linux"] and "its oh is svid@name" in line for line in lines
+    )
+    assert title not in text_of(write(tmp_path / "y.pcap", WELL))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +140,8 @@ def test_quiet_is_the_verdict_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [20, 80, 140])
 def test_no_line_is_wider_than_asked(tmp_path: Path, width: int) -> None:
     text = text_of(write(tmp_path / "x.pcap", STOLEN), width=width)
-    assert max(map(len, text.splitlines())) <= max(width, 40)
+    lines = [line for line in text.splitlines() if "nlmdissect show" not in line and "nlmdissect locks" not in line]
+    assert max(map(len, lines)) <= max(width, 40)  # but for commands, which are copied as they are
     assert not [line for line in text.splitlines() if line != line.rstrip()]
 
 

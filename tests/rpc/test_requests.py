@@ -228,3 +228,31 @@ def test_an_encrypted_call_is_a_request_that_cannot_be_read():
 def test_a_result_that_cannot_be_read_is_no_refusal():
     request = one("1 client1 > server NLM_LOCK\n2 server > client1 NLM4_GRANTED short=4")
     assert request.status == "UNREADABLE"
+
+
+WAIT = "1 client1 > server NLM_LOCK fh=A oh=1 svid=1 block\n2 server > client1 NLM4_BLOCKED\n"
+
+
+def callback_of(text):
+    """The address of the server that a callback is taken for."""
+    data, _ = capture_of(text)
+    history = history_of(data)
+    (request,) = [r for r in history.requests if r.op is Op.GRANTED]
+    return history.names.address(request.server), request.status
+
+
+def test_a_callback_from_another_address_of_the_server():
+    """It belongs to the LOCK; whoever keeps the addresses apart believes that nobody called."""
+    other = "host server 10.0.0.1 10.1.0.1\n" + WAIT + "3 server/2 > client1 NLM_GRANTED_MSG fh=A oh=1 svid=1\n"
+    assert callback_of(other + "4 client1 > server/2 NLM_GRANTED_RES NLM4_GRANTED") == ("10.0.0.1", "GRANTED")
+
+
+@pytest.mark.parametrize("words", ["fh=B oh=1 svid=1", "fh=A oh=1 svid=2", "fh=A oh=1 svid=1 range=0-9"])
+def test_a_callback_from_another_server(words):
+    assert callback_of(WAIT + f"3 server2 > client1 NLM_GRANTED_MSG {words}")[0] == "10.0.0.2"
+
+
+def test_a_client_that_waits_at_both():
+    """Copies of one file system have equal handles."""
+    both = WAIT + "3 client1 > server2 NLM_LOCK fh=A oh=1 svid=1 block\n4 server2 > client1 NLM4_BLOCKED\n"
+    assert callback_of(both + "5 server2 > client1 NLM_GRANTED_MSG fh=A oh=1 svid=1")[0] == "10.0.0.2"

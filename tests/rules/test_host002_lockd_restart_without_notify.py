@@ -174,3 +174,36 @@ def test_only_tcp_was_captured():
     """,
     )
     assert story.says == ["error suspected server=server client=client1: 8 12 6 15"]
+
+
+WRITES = """
+     1        client2 > server   WRITE udp
+     2        server  > client2  OK verf=a
+     3        client1 > server   NLM_LOCK fh=A oh=1
+     4        server  > client1  NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     7        client2 > server   WRITE udp
+"""
+
+
+def test_nfsd_lives_on_with_its_write_verifier():
+    """No connection of the host was there before; its nfsd still promises what it promised then."""
+    story = told(HOST002, WRITES, "     8  server > client2  OK verf=a", GRACE_ENDS_LATER)
+    assert story.says == ["error confirmed server=server client=client1: 6 4 10"]
+    assert "write verifier stays the same" in story.findings[0].consequence
+
+
+def test_nfsd_has_another_write_verifier():
+    """Then the host may have restarted with it."""
+    text = (WRITES, "     8  server > client2  OK verf=b", GRACE_ENDS_LATER)
+    assert told(HOST002, *text).says == []
+    assert told(NSM001, *text).says == ["error confirmed server=server client=client1: 6 4 10"]
+
+
+GRACE_ENDS_LATER = """
+     9  +60s  client2 > server   POLL 5
+    10        server  > client2  NLM4_GRANTED
+    11        client1 > server   NLM_LOCK fh=C oh=3
+    12        server  > client1  NLM4_GRANTED
+"""

@@ -302,3 +302,62 @@ def test_the_client_restarted_in_the_meantime():
     """,
     )
     assert story.says == []
+
+
+STOLEN_THEN_RECLAIMED = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 state=3
+     2        server  > client1  NLM4_GRANTED
+     3        client2 > server   NLM_LOCK fh=B oh=2 state=3
+     4        server  > client2  NLM4_GRANTED
+     5  +20s  server  > client2  GETPORT statd
+     6        client2 > server   port 662
+     7        server  > client2  SM_NOTIFY mon_name=server state=5
+     8        client2 > server   OK
+     9        client2 > server   NLM_LOCK fh=B oh=2 reclaim
+    10        server  > client2  NLM4_GRANTED
+    11  +10s  client3 > server   NLM_LOCK fh=A oh=3 state=3
+    12        server  > client3  NLM4_GRANTED
+    13  +20s  server  > client1  GETPORT statd
+    14        client1 > server   port 662
+    15        server  > client1  SM_NOTIFY mon_name=server state=5
+    16        client1 > server   OK
+"""
+RECLAIMED = """
+    17        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+    18        server  > client1  NLM4_DENIED_GRACE_PERIOD
+"""
+
+
+def test_a_lock_that_was_reclaimed_after_it_was_stolen_was_reclaimed():
+    assert told(NLM002, STOLEN_THEN_RECLAIMED, RECLAIMED, "19 +60s client3 > server NFS").says == []
+
+
+def test_a_lock_that_was_stolen_and_not_reclaimed():
+    story = told(NLM002, STOLEN_THEN_RECLAIMED, "17 +60s client1 > server NFS", "18 +60s client3 > server NFS")
+    assert [line.partition(":")[0] for line in story.says] == ["error confirmed server=server client=client1"]
+
+
+def test_a_reclaim_of_a_part_leaves_the_rest_missing():
+    half = RECLAIMED.replace("reclaim", "range=0-9 reclaim")
+    story = told(NLM002, STOLEN_THEN_RECLAIMED, half, "19 +60s client3 > server NFS")
+    assert len(story.says) == 1
+
+
+@pytest.mark.parametrize(("reclaims", "found"), [("shared", False), ("range=0-49 shared", True)])
+def test_a_lock_that_was_downgraded(reclaims, found):
+    """It is reclaimed as what it is now: a read lock."""
+    text = f"""
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=A oh=1 shared
+     4        server  > client1  NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     7        server  > client1  SM_NOTIFY mon_name=server state=5
+     8        client1 > server   OK
+     9        client1 > server   NLM_LOCK fh=A oh=1 reclaim {reclaims}
+    10        server  > client1  NLM4_GRANTED
+    11  +60s  client2 > server   POLL 5
+    12        server  > client2  NLM4_GRANTED
+    """
+    assert bool(told(NLM002, text).says) is found

@@ -148,3 +148,24 @@ def test_the_capture_ends_before_the_answer():
 def test_the_answer_is_lost():
     story = told(NLM003, HELD, GRACE_ENDS, LATE_NOTICE, "    lost      server  > client1  NLM4_GRANTED")
     assert story.says == []
+
+
+def test_reclaimed_in_time_and_once_more():
+    """A second notice makes the client walk again; the server has the lock already: nothing is lost."""
+    text = """
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     5        server  > client1  SM_NOTIFY mon_name=server state=5
+     6        client1 > server   OK
+     7        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+     8        server  > client1  NLM4_GRANTED
+     9  +60s  client2 > server   POLL 3
+    10        server  > client2  NLM4_GRANTED
+    11        server  > client1  SM_NOTIFY mon_name=server state=5
+    12        client1 > server   OK
+    13        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+    14        server  > client1  NLM4_DENIED_GRACE_PERIOD
+    """
+    assert [line.partition(" ")[0] for line in told(NLM003, text).says] == ["warning"]

@@ -173,3 +173,26 @@ def test_the_capture_ends_too_soon():
     story = told(NLM009, FREED, "     7  +30s  client1 > server   NFS")
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
+
+
+def test_called_from_another_address_of_the_server():
+    called = """
+     7        server/2 > client2 NLM_GRANTED_MSG fh=A oh=2 svid=2
+     8        client2 > server/2 NLM_GRANTED_RES NLM4_GRANTED
+     9  +70s  client1 > server   NFS
+    """
+    story = told(NLM009, "host server 10.0.0.1 10.1.0.1", FREED, called)
+    assert story.outcome is Outcome.CLEAN
+    assert story.result.judged == 1
+
+
+def test_a_callback_for_another_file_with_the_same_numbers():
+    """FreeBSD tells the waits of one owner apart by range and svid alone: the first file is never served then."""
+    called = """
+     7        client2 > server   NLM_LOCK fh=B oh=2 block
+     8        server  > client2  NLM4_BLOCKED
+     9        server  > client2  NLM_GRANTED_MSG fh=B oh=2 svid=2
+    10        client2 > server   NLM_GRANTED_RES NLM4_GRANTED
+    11  +70s  client1 > server   NFS
+    """
+    assert told(NLM009, FREED, called).says == ["warning suspected server=server client=client2: 6 4 2"]

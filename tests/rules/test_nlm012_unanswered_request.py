@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome
@@ -210,3 +211,22 @@ def test_the_answer_is_lost_to_the_capture():
     """,
     )
     assert [s for s in story.says if "confirmed" in s] == []
+
+
+PAUSES = """
+     1        client1 > server   NLM_LOCK fh=A {0}
+     2        server  > client1  NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=B {0}
+     4   +5s  client1 > server   AGAIN 3
+     5  +40s  server  > client1  NFS
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "confidence", "kind"), [("oh=1 svid=1", "confirmed", "linux"), ("oh=ab svid=9", "suspected", "illumos")]
+)
+def test_how_long_a_client_waits_before_it_asks_again(owner, confidence, kind):
+    """40 s are nothing to Linux; illumos would have asked again eight times."""
+    story = told(NLM012, PAUSES.format(owner))
+    assert story.says == [f"warning {confidence} server=server client=client1: 3 4"]
+    assert f"taken for {kind}" in story.findings[0].consequence

@@ -125,3 +125,18 @@ def test_it_asks_for_the_other_version():
     )
     assert story.outcome is Outcome.CLEAN
     assert story.result.judged == 1
+
+
+def test_the_private_call_of_statd():
+    """Version 3 of a lockd that has only version 4: it is NSM012's business, and no client needs it."""
+    network = "1 client1 > server NLM_LOCK fh=A oh=1\n2 server > client1 NLM4_GRANTED"
+    private = """
+    host lo 127.0.0.1 name=client1
+    1 @0 lo > lo SM_MON mon_name=10.0.0.1
+    2 lo > lo STAT_SUCC
+    3 lo > lo NLM_SM_NOTIFY mon_name=10.0.0.1 state=5
+    4 lo > lo PROG_MISMATCH
+    5 @120 lo > lo SM_MON mon_name=10.0.0.1
+    6 lo > lo STAT_SUCC
+    """
+    assert told(NLM019, network, loopbacks=[private]).says == []

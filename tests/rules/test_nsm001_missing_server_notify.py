@@ -379,3 +379,87 @@ def test_the_client_acted_as_if_it_was_told():
     """,
     )
     assert story.says == []
+
+
+def test_who_reclaims_was_told_even_if_the_lock_had_been_stolen_by_then():
+    """The notice is not in the capture; the reclaim says that it was received."""
+    stolen = """
+        13  +60s client2 > server   NLM_LOCK fh=A oh=2
+        14       server  > client2  NLM4_GRANTED
+        15  +10s client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        16       server  > client1  NLM4_DENIED_GRACE_PERIOD
+    """
+    assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, stolen).says == []
+    silent = stolen.partition("15")[0] + "15 +10s client1 > server NFS"
+    assert told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, silent).says != []
+
+
+UNHEARD = """
+     7        server  > client1  GETPORT statd
+     8        client1 > server   ICMP port client1 port=111
+     9  +2s   server  > client1  GETPORT statd
+    10        client1 > server   ICMP port client1 port=111
+    11        server  > client2  GETPORT statd
+    12        client2 > server   port 662
+    13        server  > client2  SM_NOTIFY mon_name=server state=5
+    14        client2 > server   OK
+    15        client2 > server   NLM_LOCK fh=B oh=2 reclaim
+    16        server  > client2  NLM4_GRANTED
+    17  +60s  client1 > server   NLM_LOCK fh=C oh=3
+    18        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_the_portmapper_of_the_client_does_not_listen():
+    in_grace = ONE_IS_TOLD.partition("     7 ")[0]
+    found = told(NSM001, TWO_HOLD_LOCKS, in_grace, UNHEARD).findings
+    assert [e.at.frame for e in found[0].evidence if "ICMP" in e.what] == [8, 10]
+    assert "rpcbind runs on the client" in found[0].remedy
+    assert "sm-notify did not run" in told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD, GRACE_ENDS).findings[0].remedy
+
+
+def test_it_may_still_be_trying():
+    """What was assumed of the server decides when a notice is missing: the reason says so."""
+    (reason,) = told(NSM001, TWO_HOLD_LOCKS, ONE_IS_TOLD).result.reasons
+    assert "unknown implementation, repeating SM_NOTIFY for 900 s: nothing that it sent tells which" in reason
+    linux = ONE_IS_TOLD.replace("GETPORT statd", "GETPORT statd xid=100").replace(
+        "state=5", "state=5 xid=101 sport=40001"
+    )
+    (reason,) = told(NSM001, TWO_HOLD_LOCKS, linux).result.reasons
+    assert "taken for linux, repeating SM_NOTIFY for 900 s: its sm-notify" in reason
+
+
+def test_the_notice_went_to_another_address_of_the_client():
+    """Its record has the other address: whether that is the same host, names alone cannot tell."""
+    held = """
+    host client1 10.0.0.21 10.1.0.21 name=client1
+     1        client1/2 > server NLM_TEST fh=Z oh=1
+     2        server  > client1/2 NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=A oh=1
+     4        server  > client1  NLM4_GRANTED
+     5  +60s  client2 > server   NLM_LOCK fh=E oh=2
+     6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     7        server  > client1  GETPORT statd
+     8        server  > {0}      GETPORT statd
+     9        {0}     > server   port 662
+    10        server  > {0}      SM_NOTIFY mon_name=server state=5
+    11        {0}     > server   OK
+    12  +60s  client1 > server   NLM_LOCK fh=C oh=3
+    13        server  > client1  NLM4_GRANTED
+    """
+    own, other = told(NSM001, held.format("client1/2")), told(NSM001, held.format("client3"))
+    assert own.says[0].startswith("error suspected server=server client=client1: 6 10 4")
+    assert "SM_NOTIFY went to 10.1.0.21, which seems to be the same host" in own.findings[0].consequence
+    assert "same host" not in other.findings[0].consequence
+
+
+def test_a_lock_that_came_by_callback():
+    """FreeBSD does not monitor for it: nobody is told by design, and the lock is lost all the same."""
+    held = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 block
+     2        server  > client1  NLM4_BLOCKED
+     3        server  > client1  NLM_GRANTED_MSG fh=A oh=1 svid=1 caller=client1 cookie=1122334455667788
+     4        client1 > server   NLM_GRANTED_RES NLM4_GRANTED
+    """
+    story = told(NSM001, held, ONE_IS_TOLD.replace("client2  NLM4_GRANTED", "client2  NLM4_GRANTED"), GRACE_ENDS)
+    assert [line.partition(":")[0] for line in story.says] == ["error confirmed server=server client=client1"]

@@ -270,3 +270,31 @@ def test_somebody_is_refused_by_the_new_life_itself():
     """,
     )
     assert story.says == ["warning confirmed server=server client=client1: 3 2"]
+
+
+@pytest.mark.parametrize(("to", "says"), [("server/2", "suspected"), ("server2", "confirmed")])
+def test_it_told_another_address(to, says):
+    """Of the same server, as its callbacks name it: its statd is one. Or another server, which is another matter."""
+    story = told(
+        NSM002,
+        f"""
+    host server 10.0.0.1 10.1.0.1 name=server
+     1        client3 > server/2 NLM_LOCK fh=Q oh=7 block
+     2        server/2 > client3 NLM4_BLOCKED
+     3        server/2 > client3 NLM_GRANTED_MSG fh=Q oh=7 svid=7
+     4        client3 > server/2 NLM_GRANTED_RES NLM4_GRANTED
+     5        client3 > server   NLM_LOCK fh=Q oh=7 block
+     6        server  > client3  NLM4_BLOCKED
+     7        server  > client3  NLM_GRANTED_MSG fh=Q oh=7 svid=7
+     8        client3 > server   NLM_GRANTED_RES NLM4_GRANTED
+     9        client1 > server   NLM_LOCK fh=A oh=1 state=3
+    10        server  > client1  NLM4_GRANTED
+    11  +60s  client1 > {to} SM_NOTIFY mon_name=client1 state=5
+    12        {to} > client1 OK
+    13        client1 > server   NLM_LOCK fh=B oh=2 state=5
+    14        server  > client1  NLM4_GRANTED
+    15  +60s  client2 > server   NLM_LOCK fh=A oh=2
+    16        server  > client2  NLM4_DENIED
+    """,
+    )
+    assert [line.partition(":")[0] for line in story.says] == [f"error {says} server=server client=client1"]

@@ -157,3 +157,29 @@ def test_another_client_acts_on_the_same_name():
     """,
     )
     assert story.says == []
+
+
+LATER_ENDS = """
+    12  +60s  client1 > server   NLM_LOCK fh=C oh=ab svid=100
+    13        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_its_own_resolver_gives_the_name_the_right_address():
+    """illumos compares resolved addresses as well: it understood."""
+    named = "11 ns > client1 DNS name=othername.example.com address=10.0.0.1"
+    story = told(NSM005, "host ns 10.0.0.53", KNOWN_AS_SERVER, ANOTHER_NAME, named, LATER_ENDS)
+    assert story.says == []
+    assert "NLM002" in [f.code for f in story.everything]
+
+
+@pytest.mark.parametrize(("asker", "frames"), [("client1", "9 10 11 6"), ("client2", "9 10 6")])
+def test_a_resolver_gives_the_name_another_address(asker, frames):
+    named = f"11 ns > {asker} DNS name=othername.example.com address=10.0.0.77"
+    story = told(NSM005, "host ns 10.0.0.53", KNOWN_AS_SERVER, ANOTHER_NAME, named, LATER_ENDS)
+    assert story.says == [f"error suspected server=server client=client1: {frames}"]
+
+
+def test_a_resolver_that_told_somebody_else():
+    named = "11 ns > client2 DNS name=othername.example.com address=10.0.0.1"
+    assert told(NSM005, "host ns 10.0.0.53", KNOWN_AS_SERVER, ANOTHER_NAME, named, LATER_ENDS).says

@@ -154,3 +154,70 @@ def test_not_answered_is_another_finding():
     story = told(NSM010, HELD, tries, ends)
     assert story.says == []
     assert "NSM003" in [f.code for f in story.everything]
+
+
+NAMED = """
+     9        ns      > client1  DNS name=server {}
+"""
+ENDS = """
+    10  +60s  client1 > server   NLM_LOCK fh=C oh=2
+    11        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_its_own_resolver_leads_it_to_the_right_address():
+    """Then it understood the notice: what kept it from reclaiming is behind its statd."""
+    right = NAMED.format("address=10.0.0.1,10.1.0.1")
+    assert told(NSM010, "host ns 10.0.0.53", HELD, FOREIGN, right, ENDS).says == []
+    (line,) = told(NLM002, "host ns 10.0.0.53", HELD, FOREIGN, right, ENDS).says
+    assert line.startswith("error confirmed server=server client=client1: 8 3 9")
+
+
+def test_its_own_resolver_leads_it_elsewhere():
+    for name in ("address=10.1.0.1", ""):
+        story = told(NSM010, "host ns 10.0.0.53", HELD, FOREIGN, NAMED.format(name), ENDS)
+        (line,) = story.says
+        assert line.startswith("error confirmed server=server client=client1 other=server: 7 8 9")
+
+
+def test_somebody_elses_resolver_knows_the_name():
+    """The client may know it as well, from its /etc/hosts or from before the capture."""
+    known = NAMED.format("address=10.0.0.1,10.1.0.1").replace("client1", "client2")
+    (line,) = told(NSM010, "host ns 10.0.0.53", HELD, FOREIGN, known, ENDS).says
+    assert line.startswith("error suspected server=server client=client1 other=server: 7 8")
+
+
+def test_the_answer_came_after_the_notice_was_forgotten():
+    late = NAMED.format("address=10.0.0.1,10.1.0.1").replace("9   ", "9 +30s")
+    (line,) = told(NSM010, "host ns 10.0.0.53", HELD, FOREIGN, late, ENDS).says
+    assert line.startswith("error suspected")
+
+
+NODE = """
+    host ns 10.0.0.53
+    host node 10.0.0.99 name=node
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3        ns      > client2  DNS name={} address={}
+     4  +60s  client2 > server   NLM_LOCK fh=B oh=2
+     5        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     6        node    > client1  SM_NOTIFY mon_name=filer state=5
+     7        client1 > node     OK
+     8  +60s  client1 > server   NLM_LOCK fh=C oh=2
+     9        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_only_dns_tells_whose_notice_it_is():
+    """The server never said its name, and the node has its own card."""
+    (line,) = told(NSM010, NODE.format("filer", "10.0.0.1")).says
+    assert line.startswith("error suspected server=server client=client1 other=node: 6 7")
+    for nobody in (("other", "10.0.0.1"), ("filer", "10.0.0.98")):
+        assert told(NSM010, NODE.format(*nobody)).says == []
+
+
+def test_a_name_of_several_servers_is_nobodys():
+    """A service behind round robin: the notice is of one of them, and DNS cannot tell of which."""
+    more = "10 client1 > server2 NLM_LOCK fh=Z oh=2\n11 server2 > client1 NLM4_GRANTED"
+    assert told(NSM010, NODE.format("filer", "10.0.0.1,10.0.0.2"), more).says == []
+    assert told(NSM010, NODE.format("filer", "10.0.0.1,10.0.0.3"), more).says

@@ -221,3 +221,26 @@ def test_a_loopback_by_itself():
     assert "statd on client1 " in found.title
     assert found.severity is Severity.ERROR
     assert found.server is None
+
+
+OLD = """
+     1        client1 > server   NLM_LOCK fh=A oh=1 {version}
+     2        server  > client1  {status}
+     3  +20s  client1 > server   NLM_LOCK fh={file} oh=2 {version}
+     4        server  > client1  {status}
+     5  +20s  client1 > server   NLM_LOCK fh=A oh=3 {version}
+     6        server  > client1  {status}
+     7        client2 > server   NLM_LOCK fh=B oh=2
+     8        server  > client2  NLM4_GRANTED
+"""
+
+
+def test_a_version_without_a_word_for_other_errors():
+    """In NLM 1 and 3 a stale handle is DENIED_NOLOCKS as well."""
+    old = {"version": "v3", "status": "LCK_DENIED_NOLOCKS"}
+    one = told(NSM011, OLD.format(file="A", **old))
+    assert one.outcome is Outcome.NOT_ASSESSED
+    assert "no other status" in one.result.reasons[0]
+    assert told(NSM011, OLD.format(file="C", **old)).outcome is Outcome.SUSPECTED
+    new = {"version": "v4", "status": "NLM4_DENIED_NOLOCKS"}
+    assert told(NSM011, OLD.format(file="A", **new)).outcome is Outcome.SUSPECTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from support import packets
@@ -30,6 +31,8 @@ CALLS: dict[str, tuple[str, int, int]] = {  # verb -> service, program, procedur
     "GETPORT": ("portmap", PORTMAP, 3),
     "MNT": ("mount", MOUNT, 1),
     "NFS": ("nfs", NFS, 1),
+    "WRITE": ("nfs", NFS, 7),
+    "COMMIT": ("nfs", NFS, 21),
 }
 STATD = frozenset({"STAT_SUCC", "STAT_FAIL"})
 LOCAL = frozenset({"SM_MON", "SM_UNMON", "NLM_SM_NOTIFY"})  # only a loopback has these
@@ -84,6 +87,9 @@ def body_of(
         values = {"prog": wanted[0], "vers": wanted[1], "prot": 6 if "proto-tcp" in words else 17, "port": port}
     elif program == MOUNT:
         return program, version, procedure, packets.opaque(b"/export")
+    elif verb in ("WRITE", "COMMIT"):
+        rest = struct.pack(">QI", 0, 4) + (struct.pack(">I", 0) + packets.opaque("data") if verb == "WRITE" else b"")
+        return program, version, procedure, packets.opaque(b"A" * 32) + rest
     elif program == NFS:
         return program, version, procedure, packets.opaque(b"A" * 32) if version == 3 else bytes(32)
     else:
@@ -166,9 +172,20 @@ def answer(asked: Sent, verb: str, words: list[str], given: dict[str, str]) -> b
         said = _holder(stat, given) if procedure == 1 else stat
         values: dict[str, Any] = {"cookie": cookie_of(asked), "stat": said, "sequence": 0}
         results = encode(found.res, {name: values[name] for name in found.res.fields})
+    elif asked.verb in ("WRITE", "COMMIT"):
+        results = written(asked.verb == "WRITE", int(given.get("error", 0)), given.get("verf", ""), "stable" in words)
     elif asked.service in ("nfs", "mount"):
         results = bytes(88)
     return packets.rpc_reply(asked.xid, results)
+
+
+def written(write: bool, error: int, verf: str, stable: bool) -> bytes:
+    """The result of WRITE or COMMIT (RFC 1813 sections 3.3.7 and 3.3.21), with attributes before and after."""
+    attributes = struct.pack(">I24xI84x", 1, 1)
+    if error:
+        return struct.pack(">I", error) + attributes
+    done = struct.pack(">II", 4, 2 if stable else 0) if write else b""
+    return struct.pack(">I", 0) + attributes + done + verf.encode().ljust(8, b".")
 
 
 def _holder(stat: int, given: dict[str, str]) -> dict[str, Any]:
@@ -178,3 +195,16 @@ def _holder(stat: int, given: dict[str, str]) -> dict[str, Any]:
     length = int(last) - int(start) + 1
     svid = int(given.get("svid", 1))
     return {"tag": 1, "exclusive": 1, "svid": svid, "oh": b"", "l_offset": int(start), "l_len": length}
+
+
+def dns_of(given: dict[str, str]) -> bytes:
+    """A DNS answer with the addresses of a name, or the name of an address."""
+    name = given["name"]
+    if "pointer" in given:
+        asked = ip_address(given["pointer"]).reverse_pointer
+        return packets.dns_answer(7, asked, 12, [(asked, 12, packets.dns_name(name))])
+    addresses = [ip_address(a).packed for a in given.get("address", "").split(",") if a]
+    kind = 28 if addresses and len(addresses[0]) == 16 else 1
+    alias = [(given["alias"], 5, packets.dns_name(name))] if "alias" in given else []
+    records = [*alias, *((name, kind, a) for a in addresses)]
+    return packets.dns_answer(7, given.get("alias", name), kind, records, code=0 if addresses else 3)

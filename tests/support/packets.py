@@ -157,6 +157,21 @@ def rpc_denied(xid: int, *words: int) -> bytes:
     return struct.pack(f">III{len(words)}I", xid, 1, 1, *words)
 
 
+def dns_name(name: str) -> bytes:
+    """A domain name without compression (RFC 1035 section 3.1)."""
+    labels = [label.encode() for label in name.split(".") if label]
+    return b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+
+
+def dns_answer(
+    ident: int, name: str, kind: int, records: Sequence[tuple[str, int, bytes]] = (), *, code: int = 0
+) -> bytes:
+    """A DNS answer to one question of class IN; ``records`` are (owner, type, data). Code 3: there is no such name."""
+    head = struct.pack(">HHHHHH", ident, 0x8180 | code, 1, len(records), 0, 0)
+    answers = (dns_name(o) + struct.pack(">HHIH", k, 1, 60, len(data)) + data for o, k, data in records)
+    return head + dns_name(name) + struct.pack(">HH", kind, 1) + b"".join(answers)
+
+
 def pcap(frames: Iterable[tuple[float, bytes]], *, link: int = 1, snaplen: int = 262144, start: int = START) -> bytes:
     """A pcap file of (seconds after ``start``, frame), with nanoseconds. Frames longer than ``snaplen`` are cut."""
     out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, snaplen, link)]

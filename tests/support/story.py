@@ -13,17 +13,21 @@ with new xids, unless the line says ``alive``.
 
 Calls      NLM_LOCK fh= oh= svid= range=0-99|0-EOF shared block reclaim state= cookie= caller= v1|v3|v4; NLM_TEST,
            NLM_CANCEL, NLM_UNLOCK, NLM_GRANTED, NLM_SHARE, NLM_UNSHARE, NM_LOCK, NLM_FREE_ALL, and the _MSG forms;
-           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4. On lo: SM_MON mon_name= my_name=,
-           SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback), SET statd|lockd.
+           SM_NOTIFY mon_name= state=; GETPORT statd|lockd nlm=; MNT; NFS v2|v3|v4, WRITE, COMMIT (over TCP, but ``udp``).
+           On lo: SM_MON mon_name= my_name=, SM_UNMON, NLM_SM_NOTIFY mon_name= state= (statd's callback),
+           SET statd|lockd.
            Any of them: xid= port= sport= tcp krb5p
            POLL n: frame n with a new xid. AGAIN n: frame n with its xid (``tcp``: over TCP). COPY n: the very frame n.
 Answers    NLM4_GRANTED and the other statuses, STAT_SUCC, STAT_FAIL, OK (nothing in it), port 4045, SYSTEM_ERR,
            PROG_UNAVAIL, ...: to the latest call of the other side that has none, or ``to=n``.
+           OK verf=a [stable], OK error=5: of a WRITE or COMMIT.
            NLM_GRANTED_RES NLM4_GRANTED: answers a _MSG.
            short=4: the last 4 bytes are missing.
 TCP        SYN, SYNACK, FIN, RST, DATA; then nlm, nfs or ssh. A SYN begins a connection; ``tcp`` calls use the latest.
 Others     ARP (client1 > server: who has server?), ARP reply, ICMP host|port|prohibited client1 (what cannot be reached)
            port=: of the datagram that is quoted
+           DNS name=filer.example.com address=10.0.0.1,10.0.0.2 [alias=a.example.com]: an answer, to whom it was given;
+           without address= there is no such name; DNS pointer=10.0.0.1 name=filer
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ from support.messages import (
     Sent,
     answer,
     body_of,
+    dns_of,
 )
 
 LINE = re.compile(r"(\d+|lost)\s+(?:([+@][\d.]+)s?\s+)?(\S+)\s+>\s+(\S+)\s+(\S+)\s*(.*)")
@@ -159,6 +164,8 @@ class Story:
                 quoted = packets.udp(700, int(line.given.get("port", 4045)), bytes(8))
                 about = packets.ip(line.ends[1], self.host(line.words[1]).addresses[0], packets.UDP, quoted)
                 return self._packet(line.ends, packets.ICMP, packets.unreachable(about, code))
+            case "DNS":
+                return self._packet(line.ends, packets.UDP, packets.udp(53, 40053, dns_of(line.given)))
             case "SYN" | "SYNACK" | "FIN" | "RST" | "DATA":
                 return self._segment(line)
             case "AGAIN" | "POLL":
@@ -188,7 +195,7 @@ class Story:
             auth, args = {"cred": PRIVACY}, packets.opaque(bytes(b ^ 0xA5 for b in args))  # type: ignore[dict-item]
         message = packets.rpc_call(xid, program, version, procedure, args, **auth)  # type: ignore[arg-type]
         service = CALLS[line.verb][0]
-        tcp = "tcp" in line.words or service == "nfs"
+        tcp = "tcp" in line.words or (service == "nfs" and "udp" not in line.words)
         dport = int(given.get("port", PORTS[service]))
         sport = int(given.get("sport", 700 + source.number)) if service != "portmap" else 40000 + source.number
         sent = Sent(number, line.ends, (sport, dport), tcp, service, xid, message, line.verb, version, line.given)
