@@ -41,7 +41,8 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 DOORS = {
     "scapy": {"scapy_layer.py"},
     "pyshark": {"oracle.py"},
-    "pandas": {"tables/__init__.py", "tables/wide.py"},
+    "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
+    "pyarrow": {"tables/parquet.py"},
     "rich": {"cli.py", "report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
     "typer": {"cli.py"},
     "dns": {"hosts/resolved.py"},
@@ -113,7 +114,7 @@ def test_files_stay_small(path: Path) -> None:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ["numpy", "scapy", "dns", "pyshark", "pandas", "plotly", "jinja2", "dask", "numba", "rich", "typer", "IPython"]
+    heavy = ["numpy", "scapy", "dns", "pyshark", "pandas", "pyarrow", "plotly", "jinja2", "dask", "numba", "rich", "typer", "IPython"]
     code = f"import sys, nlmdissect; print(sorted(set({heavy!r}) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
