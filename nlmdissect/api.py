@@ -160,7 +160,10 @@ class Capture:
 
     @property
     def calls(self) -> pd.DataFrame:
-        """One row an RPC call with its answer, and one an answer whose call is not in the capture."""
+        """One row an RPC call with its answer, and one an answer whose call is not in the capture.
+
+        ``query`` wants times with their zone: ``time > '2026-01-31 11:30:20+00:00'``; ``where`` reads others too.
+        """
         return self.table("calls")
 
     @property

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlmdissect.report.escape import shorten, show, show_bytes
+from nlmdissect.escape import in_html, shorten, show, show_bytes
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_a_long_text_keeps_its_ends(text: str, most: int) -> None:
 
 def test_bytes_that_are_no_text() -> None:
     assert show_bytes(b"0@cl\xff\x1b") == "0@cl\\xff\\x1b"
+
+
+def test_text_cannot_act_on_a_page() -> None:
+    assert in_html("<b>\x1b[2J\u202e") == "&lt;b&gt;\\x1b[2J\\u202e"
+    assert in_html("\"' &amp;") == "&quot;&#x27; &amp;amp;"

@@ -145,7 +145,7 @@ class Collector:
         """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes."""
         slots = self.tables.asked
         for slot in range(len(slots)):
-            slots[slot] &= ~WANTED
+            slots[slot] &= 0xFF ^ WANTED
         for generation in (self.asked.young, self.asked.old):
             for key in generation:
                 slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] |= WANTED

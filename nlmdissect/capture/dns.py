@@ -55,9 +55,9 @@ class Answers:
         key = answer.asker, question
         if key not in self._kept and len(self._kept) >= MAX_QUESTIONS:
             return False
-        of = self._kept.setdefault(key, [])
-        of[1:] = [answer] if of else []
-        of[:1] = of[:1] or [answer]
+        of = self._kept.setdefault(key, [answer])
+        if of[0] is not answer:
+            of[1:] = [answer]
         return True
 
     def all(self) -> list[Answer]:

@@ -29,7 +29,7 @@ def asked_nfs(t: Tables, f: int, b: bytes, at: int, have: int) -> None:
 
 def take_answer(
     t: Tables, i: int, f: int, b: bytes, at: int, have: int, length: int, now: int, frame: int, out: Ints, k: int
-) -> int:  # fmt: skip
+) -> int:
     """Take the verifier from a reply along ``f`` of ``length`` bytes, if it answers a WRITE or COMMIT and is all here.
 
     The grammar is checked to the last byte: ``asked`` is a guess. An answer is taken once.

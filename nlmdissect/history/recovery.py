@@ -117,8 +117,10 @@ class Recoveries:
         """One row for each restart and peer, in time order."""
         for boot in boots:
             fates = [fate for fate in walked.table.fates if fate.boot == boot.number]
+            reclaims = [r for r in walked.reclaims if r.boot == boot.number]
             # not all that was reclaimed has that fate: it may have been stolen before
-            reclaimers = {r.request.client for r in walked.reclaims if r.boot == boot.number}
+            reclaimers = {r.request.client for r in reclaims}
+            fates = _given_up_too_late(boot, fates, {r.request.client for r in reclaims if r.answer is None})
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
@@ -160,7 +162,6 @@ class Recoveries:
         left: list[tuple[File, Owner, Piece]],
         reclaimers: set[int],
     ) -> Recovery:
-        fates = _given_up_too_late(boot, fates)
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
         acted = role == "client" and peer in reclaimers
@@ -263,14 +264,20 @@ class Recoveries:
         return window if window <= end else None
 
 
-def _given_up_too_late(boot: Boot, fates: list[Fate]) -> list[Fate]:
-    """A client that reclaimed nothing had lost what it gave up after the grace period, however soon after it."""
+def _given_up_too_late(boot: Boot, fates: list[Fate], asking: set[int]) -> list[Fate]:
+    """A client that reclaimed nothing had lost what it gave up after the grace period, however soon after it.
+
+    One of ``asking`` sent a reclaim whose answer is not here: it may have its locks back.
+    """
     over = boot.grace_over
-    if over is None or any(fate.outcome is Outcome.RECLAIMED for fate in fates):
-        return fates
+    back = asking | {f.owner.client for f in fates if f.outcome is Outcome.RECLAIMED}
     return [
         replace(f, outcome=Outcome.MISSING)
-        if f.outcome is Outcome.RELEASED and f.at is not None and f.at >= over
+        if f.outcome is Outcome.RELEASED
+        and f.owner.client not in back
+        and over is not None
+        and f.at is not None
+        and f.at >= over
         else f
         for f in fates
     ]

@@ -75,4 +75,5 @@ UPCALL = 25  # for which statd of Linux tries to reach lockd
 NO_LOCKD = 9  # a client of Linux asks for a lockd that is not registered every 3 s, and some kernels give up then
 PUT_OFF = 30  # the longest pause between two LOCKs that a grace period puts off: FreeBSD; others ask every 5 s
 PUT_OFF_UNLOCK = 5  # the same of an UNLOCK
+LONGEST_AGAIN = 60  # the longest pause before a call that nobody answers is sent again
 FASTEST = 4  # the shortest pause of any retry: macOS

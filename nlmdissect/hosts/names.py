@@ -26,8 +26,8 @@ ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 @dataclass(slots=True)
 class Names:
     """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance, and ``unannounced`` those of
-    them that do not come from SM_NOTIFY; ``roles`` what it was
-    seen to do; ``cards`` are the link-layer addresses that it claimed by ARP, which no router does for others.
+    them that do not come from SM_NOTIFY; ``roles`` what it was seen to do; ``cards`` are the link-layer addresses that
+    it claimed by ARP, which no router does for others; ``resolved`` is what DNS says, which is no claim of anybody.
     """
 
     endpoints: Endpoints

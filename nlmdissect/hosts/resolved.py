@@ -80,7 +80,8 @@ def resolved(answers: Iterable[Answer], endpoints: Endpoints, hosts: Iterable[in
     found = Resolved()
     addresses = {endpoints.addresses[host] for host in hosts if endpoints.scopes[host] == NETWORK}
     words = {_wire(ip_address(address).reverse_pointer) for address in addresses}
-    words |= {_wire(name.partition(".")[0]) for name in names if name}
+    labels = {name.partition(".")[0] for name in names}
+    words |= {_wire(label) for label in labels if label and not label.isdigit()}  # an address is no name
     matter = [
         answer for answer in answers
         if any(address in answer.data for address in addresses) or any(word in answer.data.lower() for word in words)
@@ -103,9 +104,10 @@ def _read(answer: Answer, found: Resolved) -> None:
     try:
         message = dns.message.from_wire(answer.data, ignore_trailing=True)
         asked = message.question[0]
-        if message.rcode() == dns.rcode.NXDOMAIN or not isinstance(message, dns.message.QueryMessage):
+        if message.rcode() == dns.rcode.NXDOMAIN:
             found.said.append(Said(answer.at, answer.asker, (_text(asked.name),), frozenset(), 0))
             return
+        assert isinstance(message, dns.message.QueryMessage)  # as its opcode says
         chain = message.resolve_chaining()
         aliases = [asked.name, *(c.name for c in chain.cnames), chain.canonical_name]
         names = tuple(dict.fromkeys(map(_text, aliases)))

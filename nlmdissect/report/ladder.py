@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.messages import Signal
 from nlmdissect.findings import At, Evidence, Finding
 from nlmdissect.hosts.names import SM_NOTIFY
@@ -86,6 +86,7 @@ class _Maker:
             if answer.row not in self._requests
         }
         self._frames = {at: rank for rank, at in enumerate(self._evidence())}
+        self._call = cache(self._rung)
 
     def ladder(self) -> Ladder:
         rows, signals = self._proofs()
@@ -146,8 +147,8 @@ class _Maker:
         return between
 
     def _local(self, row: int) -> bool:
-        """Whether a host says it to itself: between its statd and its lockd."""
-        return self._history.names.endpoints.scopes[int(self._history.calls.src[row])] != NETWORK
+        """Whether a host says it to itself: its statd and its lockd."""
+        return bool(self._history.calls.src[row] == self._history.calls.dst[row])
 
     def _asks_for_statd(self, row: int) -> bool:
         """Whether it is only a sign of a restart: a host that comes up asks its peers for the port of statd."""
@@ -203,7 +204,8 @@ class _Maker:
                 yield Rung(Kind.EVENT, At(at.time, at.capture, 0), boot.host, None, only, proof=True)
 
     def _signals(self, evidence: list[Evidence], hosts: tuple[int, ...]) -> Iterator[Rung]:
-        known: dict[At, Signal] = {signal.at: signal for signal in self._history.signals}
+        wanted = {proof.at for proof in evidence}
+        known: dict[At, Signal] = {signal.at: signal for signal in self._history.signals if signal.at in wanted}
         for proof in evidence:
             signal = known.get(proof.at)
             seen = signal if signal and {signal.src, signal.dst} <= set(hosts) else None
@@ -232,7 +234,7 @@ class _Maker:
 
         return sorted(sorted(rungs, key=rank)[: self._most], key=_order)
 
-    def _call(self, row: int) -> Rung:
+    def _rung(self, row: int) -> Rung:
         calls = self._history.calls
         at = calls.at(row)
         answer, answered = self._answer(row)

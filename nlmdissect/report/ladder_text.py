@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nlmdissect.escape import show
 from nlmdissect.findings import At
-from nlmdissect.report.escape import show
 from nlmdissect.report.ladder import Kind, Ladder, Rung
 from nlmdissect.report.times import clock
 from nlmdissect.report.voice import Voice

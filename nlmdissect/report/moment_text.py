@@ -144,4 +144,4 @@ class _Report:
         return f"{kind(r.exclusive)} {span(r.start, r.end)} of {owner}"
 
     def _file(self, file: File) -> str:
-        return self.voice.file(file.server, self.history.texts[file.fh], self.moment.at)
+        return self.voice.file(*file, self.moment.at)

@@ -7,7 +7,7 @@ import shlex
 from typing import NamedTuple
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.report.escape import show
+from nlmdissect.escape import show
 from nlmdissect.report.times import clock, day, iso
 from nlmdissect.rpc.paths import SHOWN
 

@@ -227,7 +227,7 @@ class _Page:
         rows = [
             (
                 voice.host(file.server),
-                voice.file(file.server, texts[file.fh], piece.granted),
+                voice.file(*file, piece.granted),
                 f"{kind(piece.exclusive)} {span(piece.start, None if piece.end == END else piece.end)}",
                 f"{shorten(names.label(owner.client))} svid {owner.svid} oh {shorten(show_bytes(texts[owner.oh]))}",
                 f"{voice.time(piece.granted.time)} (frame {voice.frame(piece.granted)})",

@@ -56,9 +56,9 @@ class Voice:
         """Any text from a packet."""
         return shorten(text)
 
-    def file(self, server: int, fh: bytes, at: At) -> str:
-        """``/export:/dir/file``, as it was called then: the one place where reports make a label of a file."""
-        return show(self.history.paths.text(server, fh, at))
+    def file(self, server: int, fh: int, at: At) -> str:
+        """``/export:/dir/file`` as it was called at a moment, or ``fh ..e7ed7420``; ``fh``: its place in the texts."""
+        return show(self.history.called(server, fh, at))
 
     def lock(self, lock: LockRef) -> str:
         """A lock of a finding, with its owner and the frame that proves it."""
@@ -66,8 +66,9 @@ class Voice:
         return f"{self.piece(lock)}, owner {owner} (frame {self.frame(lock.at)})"
 
     def piece(self, lock: LockRef) -> str:
-        """``write 0-99 on /export:/dir/file``."""
-        return f"{kind(lock.exclusive)} {span(lock.start, lock.end)} on {self.file(lock.server, lock.fh, lock.at)}"
+        """``write 0-99 on fh ..e7ed7420``."""
+        file = show(self.history.paths.text(lock.server, lock.fh, lock.at))
+        return f"{kind(lock.exclusive)} {span(lock.start, lock.end)} on {file}"
 
     def owner(self, client: int, svid: int, oh: bytes) -> str:
         """Whose lock it is."""

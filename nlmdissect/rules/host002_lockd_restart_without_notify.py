@@ -26,8 +26,9 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
     What it cannot see: whether the whole host restarted, where no other traffic of it is in the capture; then this
     is NSM001.
 
-    What to do: after a restart of nfsd or lockd on Linux run `sm-notify -f` at once, inside the grace period;
-    better, put it into a drop-in of nfs-server.service. Restart the applications that lost their locks.
+    What to do: after a restart of nfsd or lockd on Linux run `sm-notify -f` at once, inside the grace period; better,
+    put it into a drop-in of nfs-server.service. Restart the applications that lost their locks. illumos notifies at
+    each start of lockd, FreeBSD at each start of rpc.statd: restart that as well; for Ganesha run sm_notify.ganesha.
     """
     for row in history.recoveries:
         if row.role != "client" or not row.known or not row.boot.lived_on:

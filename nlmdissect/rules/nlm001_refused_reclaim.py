@@ -45,8 +45,8 @@ def refused_reclaim(history: History) -> Iterator[Verdict]:
     What it cannot see: a conflicting lock taken over NFSv4 or by a process on the server itself.
 
     What to do: restart the application that held this lock, for its data may be written by two. For STALE_FH check
-    that all exports are there, with the same fsid, before lockd starts; for DENIED_NOLOCKS that rpc.statd runs
-    before nfsd.
+    that all exports are there, with the same fsid, before lockd starts; for DENIED_NOLOCKS that rpc.statd runs before
+    nfsd. On clusters and appliances see that the file system is there before its address comes up.
     """
     refused: dict[tuple[int, int, str, bool], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:

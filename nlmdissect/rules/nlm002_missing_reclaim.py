@@ -28,8 +28,9 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
     What it cannot see: the client's loopback. The usual cause is there: statd took the notice, and its private call
     to lockd was lost or refused. A process that ended sends UNLOCK, which ends the matter if it comes in time.
 
-    What to do: on the client, look for "lockd: " and statd messages at that moment; is UDP on the loopback filtered? is
-    lockd registered (`rpcinfo -p | grep nlockmgr`)? Capture on `lo` as well to prove it. Restart the application.
+    What to do: on the client, look for "lockd: " and statd messages at that moment; is UDP on the loopback filtered?
+    is lockd registered (`rpcinfo -p | grep nlockmgr`)? Capture on `lo` as well to prove it. Restart the application.
+    On FreeBSD and macOS clients `rpc.lockd -d` shows what it was told, on illumos `svcs -l nlockmgr` whether it runs.
     """
     for row in history.recoveries:
         if row.role != "client" or not row.known:

@@ -25,9 +25,10 @@ def late_reclaim(history: History) -> Iterator[Verdict]:
     What it cannot see: whether FreeBSD, illumos or macOS servers treated a late reclaim as an ordinary lock and
     granted it.
 
-    What to do: find what made it late: SM_NOTIFY unanswered at first, the client's port look-up or its old
-    connection timing out, lockd registering late. Lengthen the grace period (`nlm_grace_period` of lockd,
-    `grace-time` of nfsd in /etc/nfs.conf) until slow clients fit in it. Restart the application that lost the lock.
+    What to do: find what made it late: SM_NOTIFY unanswered at first, the client's port look-up or its old connection
+    timing out, lockd registering late. Lengthen the grace period (`nlm_grace_period` of lockd, `grace-time` of nfsd
+    in /etc/nfs.conf) until slow clients fit in it. Restart the application that lost the lock. On FreeBSD `rpc.lockd
+    -g`, on illumos `sharectl set -p grace_period=... nfs`, on Ganesha Grace_Period.
     """
     late: dict[tuple[int, int, int | None, bool], list[Reclaim]] = {}
     for reclaim in history.walked.reclaims:

@@ -26,7 +26,9 @@ def stolen_lock(history: History) -> Iterator[Verdict]:
     What it cannot see: an UNLOCK that the capture lost. It follows from whatever kept the lock from being
     reclaimed, which is another finding that this one points to.
 
-    What to do: stop both applications, check the file, then start them again one after the other. Mend the root cause.
+    What to do: stop both applications, check the file, then start them again one after the other. Mend the root
+    cause. `lslocks` on the clients shows which processes they are, /proc/locks on a Linux server who has the range;
+    other servers have a list of their own (`vserver locks show` on ONTAP).
     """
     by: dict[tuple[int, int, int], list[Grant]] = {}
     for fate in history.walked.table.fates:

@@ -37,9 +37,10 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     not a death. A client that came back without a word is NSM002.
 
     What to do: if the client is really gone for good, bring it up once and run `sm-notify -f` there: that is what
-    tells the server. Else a restart of the lock service frees the locks and costs every client a recovery; on a
-    Linux server, writing the export's path to /proc/fs/nfsd/unlock_filesystem drops all NLM locks of that file
-    system, the living clients' included.
+    tells the server. Else a restart of the lock service frees the locks and costs every client a recovery; on a Linux
+    server, writing the export's path to /proc/fs/nfsd/unlock_filesystem drops all NLM locks of that file system, the
+    living clients' included. Others can free the locks of one client: `clear_locks CLIENT` on illumos and Solaris,
+    `vserver locks break` on ONTAP.
     """
     yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
     found: dict[tuple[int, int], list[_Case]] = {}

@@ -28,7 +28,8 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
     recognised as one.
 
     What to do: in a cluster check that its nodes share their locks, and that no two of them serve one file system;
-    elsewhere it is a server bug worth reporting with these frames.
+    elsewhere it is a server bug worth reporting with these frames. On Linux compare /proc/locks of the nodes (GFS2
+    and OCFS2 share locks by dlm: `dlm_tool ls`), on ONTAP `vserver locks show`.
     """
     yield Judged(len(history.walked.table.rows))
     by: dict[tuple[int, int, int], list[Grant]] = {}

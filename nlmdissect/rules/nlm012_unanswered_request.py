@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
+from nlmdissect.history.silences import Silence, silences
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight, V
-from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
+from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import assumptions, requested, words
 
 LONG = 60 * SECOND  # by then the kernel logs "server not responding"
 LATE = 10 * SECOND  # a retransmission may be
 ELSEWHERE = frozenset({Op.GRANTED, Op.FREE_ALL})  # callbacks are NLM007's; nobody waits for the answer to FREE_ALL
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """The transmissions of a request that nothing answered until ``end`` (ns): an answer came then (``answer``), the
-    client gave up, or the capture ended.
-    """
-
-    request: Request
-    sends: tuple[Send, ...]
-    end: int
-    answer: At | None
-
-    @property
-    def lasted(self) -> int:
-        return self.end - self.sends[0].at.time
 
 
 @rule("NLM012", "unanswered-request", Severity.WARNING, source="C-18")
@@ -53,8 +37,8 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
     rpc.statd and name resolution of its clients; `echo w > /proc/sysrq-trigger` shows where lockd hangs. Check that
     the firewall lets lockd's port through both ways. On other servers look for the service nlockmgr in rpcinfo.
     """
-    found: dict[tuple[int, int], list[_Case]] = {}
-    loose: list[_Case] = []
+    found: dict[tuple[int, int], list[Silence]] = {}
+    loose: list[Silence] = []
     for r in history.requests:
         if r.op in ELSEWHERE:
             continue
@@ -62,7 +46,7 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
             yield NotAssessed("requests are cut or encrypted")
             continue
         yield Judged()
-        for case in _cases(history, r):
+        for case in silences(r, history.dealings, history.boots, history.extent.last):
             if case.lasted <= (LONG if case.answer else history.kind(r.client).again * SECOND):
                 continue  # under way, or answered in time
             if sight := history.visibility.all((r.server, r.client), (V.BOTH_WAYS,), case.sends[0].at.time, case.end):
@@ -79,46 +63,7 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
         yield _finding(history, cases)
 
 
-def _cases(history: History, r: Request) -> Iterator[_Case]:
-    """The times in which a request was sent and not answered."""
-    pending: list[Send] = []
-    both: list[Send | Answer] = [*r.sends, *r.answers]
-    for item in sorted(both, key=lambda item: item.order):
-        if isinstance(item, Send):
-            pending.append(item)
-        elif pending:
-            yield from _case(history, r, pending, item.at)
-            pending = []
-    done = [a for a in r.answers if final(a.status)]
-    if pending and not done:
-        yield from _case(history, r, pending, None)
-
-
-def _case(history: History, r: Request, sends: list[Send], answer: At | None) -> Iterator[_Case]:
-    first = sends[0].at.time
-    end = answer.time if answer else history.extent.last
-    for boot in history.boots:
-        if boot.host == r.client and first < boot.not_after.time:
-            end = min(end, boot.not_before.time if boot.not_before else boot.not_after.time)
-        if boot.host == r.server and first < boot.not_after.time <= end:
-            sends = [send for send in sends if send.at.time >= boot.not_after.time]
-            first = sends[0].at.time if sends else end
-    if answer is None and sends:
-        end = min([end, *_gave_up(history, r, sends[0].at)])
-    if sends:
-        yield _Case(r, tuple(sends), end, answer)
-
-
-def _gave_up(history: History, r: Request, after: At) -> list[int]:
-    """When the client took a request back: it sent an UNLOCK or a CANCEL of the range that was answered."""
-    return [
-        said.at.time
-        for said in (history.dealings.about(r, after) if r.readable else ())
-        if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers
-    ]
-
-
-def _finding(history: History, cases: list[_Case]) -> Finding:
+def _finding(history: History, cases: list[Silence]) -> Finding:
     cases.sort(key=lambda case: (case.answer is not None, -case.lasted))
     first = cases[0]
     r = first.request
@@ -146,18 +91,18 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     )  # fmt: skip
 
 
-def _evidence(case: _Case) -> list[Evidence]:
+def _evidence(case: Silence) -> list[Evidence]:
     again = [Evidence(send.at, f"{requested.procedure(case.request)}, again") for send in case.sends[1:]]
     proof = [Evidence(case.sends[0].at, f"{requested.procedure(case.request)}: no answer"), *again]
     return [*proof, Evidence(case.answer, "the answer")] if case.answer else proof
 
 
-def _doubts(history: History, case: _Case) -> list[Sight]:
+def _doubts(history: History, case: Silence) -> list[Sight]:
     r, start = case.request, case.sends[0].at.time
     return history.visibility.all((r.server, r.client), (V.SPAN, V.NO_LOSS), start, case.end)
 
 
-def _lost(history: History, case: _Case) -> bool:
+def _lost(history: History, case: Silence) -> bool:
     """Whether only the capture may lack the answer: a UDP client that gets none asks again, and TCP shows its gaps."""
     if case.answer is not None or len(case.sends) > 1:
         return False
@@ -166,7 +111,7 @@ def _lost(history: History, case: _Case) -> bool:
     return udp or bool(history.visibility.all((r.server, r.client), (V.NO_LOSS,), start, case.end))
 
 
-def _repeated(history: History, case: _Case) -> bool:
+def _repeated(history: History, case: Silence) -> bool:
     """Whether the client shows that it still waits: over UDP by asking again; over TCP the server need only be heard.
 
     A kernel does not send again over a connection that lives: TCP has carried the call.
@@ -180,7 +125,7 @@ def _repeated(history: History, case: _Case) -> bool:
     return back or len(case.sends) > 1
 
 
-def _held_back(history: History, case: _Case) -> bool:
+def _held_back(history: History, case: Silence) -> bool:
     """Whether the server answered other requests of the client meanwhile, and this one may block."""
     r, start = case.request, case.sends[0].at.time
     return r.block and case.answer is None and any(

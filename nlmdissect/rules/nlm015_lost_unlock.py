@@ -9,7 +9,7 @@ from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAs
 from nlmdissect.history.dealings import RPC_ERRORS, Said
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
-from nlmdissect.hosts.implementations import PUT_OFF_UNLOCK
+from nlmdissect.hosts.implementations import LONGEST_AGAIN, PUT_OFF_UNLOCK
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
@@ -120,7 +120,7 @@ def _too_soon(history: History, case: _Case) -> str:
     elif case.status:
         soon = False
     else:
-        soon = history.extent.last - first <= history.kind(case.owner.client).again_at_most * SECOND
+        soon = history.extent.last - first <= LONGEST_AGAIN * SECOND
     if soon:
         return "the capture ends while the client may still repeat an UNLOCK"
     if not _repeated(history, case):

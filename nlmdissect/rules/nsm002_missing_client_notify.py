@@ -36,8 +36,10 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
     the old life holds.
 
     What to do: on the client, `systemctl enable --now rpc-statd-notify` (or start sm-notify at boot) and keep
-    /var/lib/nfs/sm over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock
-    service of the server, which costs every client a recovery.
+    /var/lib/nfs/sm over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock service
+    of the server, which costs every client a recovery. On other clients see that the status monitor starts at boot
+    (FreeBSD: `rpc_statd_enable` in /etc/rc.conf; illumos: `svcs nfs/status`). Other servers can free the locks of one
+    client: `clear_locks CLIENT` on illumos and Solaris, `vserver locks break` on ONTAP.
     """
     for row in history.recoveries:
         if row.role != "server" or not row.left:

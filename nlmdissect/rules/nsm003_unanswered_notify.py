@@ -26,9 +26,10 @@ def unanswered_notify(history: History) -> Iterator[Verdict]:
     What it cannot see: whether the notice or its answer was lost, and on which side of the capture point. A host
     that sends nothing at all after the restart may simply be down, and then it has lost nothing.
 
-    What to do: on the receiver, is rpc.statd running (`rpcinfo -p | grep status`), and does its firewall let UDP
-    from the sender in, to port 111 and to statd's port (fix it with `port=` in the [statd] section of
-    /etc/nfs.conf)? Then restart the applications that held locks there.
+    What to do: on the receiver, is rpc.statd running (`rpcinfo -p | grep status`), and does its firewall let UDP from
+    the sender in, to port 111 and to statd's port (fix it with `port=` in the [statd] section of /etc/nfs.conf)? Then
+    restart the applications that held locks there. On other receivers: `rpc.statd -p` on FreeBSD, `nfs.statd.port` in
+    /etc/nfs.conf on macOS, `svcs nfs/status` on illumos.
     """
     for row in history.recoveries:
         if not row.tries:

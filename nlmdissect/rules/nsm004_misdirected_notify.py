@@ -34,7 +34,7 @@ def misdirected_notify(history: History) -> Iterator[Verdict]:
 
     What to do: on the receiver, is rpc.statd running, and at the port that `rpcinfo -p` says? Give it a fixed one
     (`port=` in the [statd] section of /etc/nfs.conf) and open it. For a cluster's own tool, do not configure statd's
-    port by hand.
+    port by hand. On FreeBSD `rpc.statd -p` fixes it, on macOS `nfs.statd.port` in /etc/nfs.conf.
     """
     for row in history.recoveries:
         if not row.tries:

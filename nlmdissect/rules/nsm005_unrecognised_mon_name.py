@@ -27,7 +27,8 @@ def unrecognised_mon_name(history: History) -> Iterator[Verdict]:
     What it cannot see: the receiver's own list of names, and its /etc/hosts. So it is never more than suspected.
 
     What to do: make the announced name the one that clients mount by: the server's host name, or `sm-notify -v NAME`;
-    keep short and full names consistent in DNS and /etc/hosts on both sides.
+    keep short and full names consistent in DNS and /etc/hosts on both sides. `getent hosts NAME` on the receiver
+    shows what it makes of the announced name; illumos goes by that and by the name alone.
     """
     for row in history.recoveries:
         if row.role != "client" or not row.answered:

@@ -41,7 +41,8 @@ def stale_notify_state(history: History) -> Iterator[Verdict]:
     lives if it was before the capture.
 
     What to do: keep /var/lib/nfs (state, sm, sm.bak) on a disk that survives the reboot; do not run `sm-notify -n`;
-    after a restore of the machine remove the state file once.
+    after a restore of the machine remove the state file once. FreeBSD keeps the number in /var/db/statd.status,
+    illumos in /var/statmon/state.
     """
     refuted = {(sign.host, sign.at) for sign in history.stray}
     lives: dict[tuple[int, str], dict[int, Told]] = {}

@@ -34,7 +34,7 @@ def spurious_notify(history: History) -> Iterator[Verdict]:
 
     What to do: find what sent it: `sm-notify -f` by hand or by a package, a restart of statd in a container, an HA
     script, a second machine with the same name, or somebody who should not. Let UDP to statd's port in from known
-    hosts only.
+    hosts only. On illumos each start of lockd notifies, on FreeBSD and macOS each start of rpc.statd.
     """
     yield Judged(sum(len(tries) for tries in history.notices.tries.values()))
     for case in history.spurious:

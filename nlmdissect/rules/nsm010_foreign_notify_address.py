@@ -33,7 +33,7 @@ def foreign_notify_address(history: History) -> Iterator[Verdict]:
 
     What to do: send it from the service address and under its name, `sm-notify -f -v ADDRESS`, and share
     /var/lib/nfs/sm between the nodes of a cluster; on multi-homed servers see that the name resolves to all
-    addresses.
+    addresses. Ganesha and ctdb have tools of their own that are given the address: check their configuration.
     """
     for row in history.recoveries:
         foreign = [t for t in row.answered if t.sender != row.boot.host]

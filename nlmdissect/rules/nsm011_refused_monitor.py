@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
+from nlmdissect.history.refusals import Refusal, another_error, others_are_served, refusals, served
 from nlmdissect.hosts.loopback import Mon
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
 from nlmdissect.rules import words
 
-NOLOCKS = "DENIED_NOLOCKS"
 RUN = 2  # refusals that make a run
-NEAR = 300 * SECOND  # others are served within this of it
 ROOM = 10 * SECOND  # for an answer
-
-
-class Case(NamedTuple):
-    """A request, and the answer that refused it."""
-
-    request: Request
-    answer: Answer
 
 
 @rule("NSM011", "refused-monitor", Severity.ERROR, source="C-37")
@@ -45,7 +35,7 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     client's name or address without delay? Is /var/lib/nfs/sm writable? On other servers look at the status monitor's
     own log.
     """
-    refused = _refused(history)
+    refused = refusals(history.requests)
     failed: dict[tuple[int, int | None, str], list[Mon]] = {}
     for mon in history.loopback.mons:
         if mon.watch and (mon.refused or mon.answered is None):
@@ -57,7 +47,7 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
         long = [
             case
             for run in runs
-            if len(run) >= RUN and not _another_error(run) and _others_are_served(history, refused, client, run)
+            if len(run) >= RUN and not another_error(run) and others_are_served(history.requests, refused, client, run)
             for case in run
         ]
         if mons:
@@ -66,7 +56,7 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
             yield _network(history, server, client, long, [])
         else:
             name = words.host(history, client)
-            if all(map(_another_error, runs)):
+            if all(map(another_error, runs)):
                 why = "for one file, in a version of NLM that has no other status for most errors"
             else:
                 why = "nothing shows that others were served meanwhile, or that it lasted"
@@ -76,56 +66,8 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
             yield _local(history, host, peer, mons)
 
 
-def _refused(history: History) -> dict[tuple[int, int], list[list[Case]]]:
-    """DENIED_NOLOCKS by server and client, in runs that no granted lock of this client interrupts."""
-    answers = sorted(
-        ((r, a) for r in history.requests if r.op is Op.LOCK and not r.reclaim for a in r.answers),
-        key=lambda case: case[1].at,
-    )
-    found: dict[tuple[int, int], list[list[Case]]] = {}
-    broken: set[tuple[int, int]] = set()
-    for r, a in answers:
-        pair = (r.server, r.client)
-        if a.status == GRANTED:
-            broken.add(pair)
-        elif a.status == NOLOCKS:
-            if pair not in found or pair in broken:
-                found.setdefault(pair, []).append([])
-                broken.discard(pair)
-            if not any(r is case.request for case in found[pair][-1]):
-                found[pair][-1].append(Case(r, a))
-    return found
-
-
-def _another_error(run: list[Case]) -> bool:
-    """Whether it may be about a file: NLM 1 and 3 have no status for a stale handle or a read-only export."""
-    return len({case.request.fh for case in run}) == 1 and all(case.request.version != 4 for case in run)
-
-
-def _others_are_served(
-    history: History, refused: dict[tuple[int, int], list[list[Case]]], client: int, run: list[Case]
-) -> bool:
-    """Whether a client that is not refused itself was granted a lock about the time of a run."""
-    server = run[0].request.server
-    first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
-    others = {
-        c for (s, c), runs in refused.items()
-        if s == server and any(first < case.answer.at.time < last for of in runs for case in of)
-    }  # fmt: skip
-    return any(
-        r.server == server
-        and r.client not in others
-        and r.client != client
-        and r.op is Op.LOCK
-        and a.status == GRANTED
-        and first < a.at.time < last
-        for r in history.requests
-        for a in r.answers
-    )
-
-
-def _network(history: History, server: int, client: int, cases: list[Case], mons: list[Mon]) -> Finding:
-    healed = _served(history, server, client, cases[-1].answer.at)
+def _network(history: History, server: int, client: int, cases: list[Refusal], mons: list[Mon]) -> Finding:
+    healed = served(history.requests, server, client, cases[-1].answer.at)
     return Finding(
         f"{words.host(history, server)} refuses {words.host(history, client)} locks with DENIED_NOLOCKS: "
         "it cannot monitor it",
@@ -157,18 +99,18 @@ def _local(history: History, host: int, peer: int | None, mons: list[Mon]) -> Fi
     is_server = "server" in history.names.roles.get(host, ())
     server, client = (host, peer) if is_server else (peer, host)
     # a lock soon after it says that the answer is only missing from the capture, or does not matter to this server
-    served = _served(history, server, client, last.at) if server is not None and client is not None else None
-    healed = monitored or served
+    locked = served(history.requests, server, client, last.at) if server is not None and client is not None else None
+    healed = monitored or locked
     room = history.loopback.covered(host, last.at.time, last.at.time + ROOM)
     name = last.name if peer is None else words.host(history, peer)
     where = words.host(history, host) if host in history.loopback.covers else last.my_name or words.host(history, host)
-    sure = last.refused or (room and served is None)
+    sure = last.refused or (room and locked is None)
     return Finding(
         f"statd on {where} does not monitor {name}: SM_MON {_what(last)}",
         words.evidence(
             [Evidence(mon.at, f"SM_MON {mon.name}: {_what(mon)}") for mon in mons],
             Evidence(monitored, "monitored") if monitored else None,
-            Evidence(served, "granted a lock all the same") if served else None,
+            Evidence(locked, "granted a lock all the same") if locked else None,
         ),
         consequence="Locks between the two are refused, or not asked for."
         + (" It was monitored later." if monitored else ""),
@@ -178,20 +120,6 @@ def _local(history: History, host: int, peer: int | None, mons: list[Mon]) -> Fi
         server=server,
         client=client,
     )
-
-
-def _served(history: History, server: int, client: int, after: At) -> At | None:
-    """When a client was first granted a lock after a moment."""
-    return min(
-        (
-            a.at
-            for r in history.requests
-            if (r.server, r.client) == (server, client) and r.op is Op.LOCK
-            for a in r.answers
-            if a.status == GRANTED and a.at > after
-        ),
-        default=None,
-    )  # fmt: skip
 
 
 def _what(mon: Mon) -> str:

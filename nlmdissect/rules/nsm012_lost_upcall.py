@@ -33,7 +33,7 @@ def lost_upcall(history: History) -> Iterator[Verdict]:
 
     What to do: let UDP pass on the loopback (`iptables -L -v`, look for DROP without `-i lo -j ACCEPT`); is lockd
     registered for version 3 over UDP (`rpcinfo -p | grep nlockmgr`), does 127.0.0.1 answer? Restart the applications
-    that held locks.
+    that held locks. On FreeBSD and macOS the call is NLM version 0 over UDP; illumos does not use IP for it.
     """
     for row in history.recoveries:
         if not row.answered or row.peer not in history.loopback.covers:

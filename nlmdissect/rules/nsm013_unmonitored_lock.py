@@ -32,7 +32,7 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
     socket (illumos); for whom an SM_MON is that names a host that the network does not show.
 
     What to do: look for errors of lockd and statd in the server's log at that moment; Ganesha and others have
-    switches for it.
+    switches for it. On Linux `rpcdebug -m nlm -s monitor` lets lockd tell whom it asks statd to monitor.
     """
     unmonitored: dict[tuple[int, int], list[Row]] = {}
     nm_locks = {r.client for r in history.requests if r.op is Op.NM_LOCK}

@@ -1,7 +1,7 @@
 """Expressions that choose rows, for ``show --where``: ``procedure == "LOCK" and reclaim and status != "GRANTED"``.
 
 Theory of operation. Python's own parser makes the tree, so that precedence, chains and literals are Python's. Nothing
-of it is ever run: ``_truth`` and ``_operand`` know the few kinds of nodes that are a condition or a value, and whatever
+of it is ever run: ``truth`` and ``_operand`` know the few kinds of nodes that are a condition or a value, and whatever
 else stands there is refused with its place. Each comparison is made for all rows at once and gives one mask; ``and``,
 ``or`` and ``not`` join masks.
 
@@ -58,7 +58,7 @@ class Field:
     """A name that expressions know.
 
     ``values`` makes one value a row, None where there is none. ``meaning`` gives the values that a literal stands for
-    (the name of a host: its addresses); it raises ValueError, saying why, for one that can stand for nothing.
+    (the name of a host: its addresses); it raises UsageError for one that can stand for nothing.
     ``shown`` is the text of a value, in which parts of text are looked for.
     """
 
@@ -215,7 +215,7 @@ class _Reader:
         operand = self._operand(node)
         if isinstance(operand, _Literal):
             if isinstance(operand.value, bool) or not isinstance(operand.value, int | float):
-                raise WrongError(node, "only numbers are added", "")
+                raise WrongError(node, "only numbers are added")
         elif operand.field.kind is not Kind.NUMBER:
             raise WrongError(node, f"{operand.name} is {operand.field.kind}; only numbers are added")
         return operand

@@ -137,3 +137,22 @@ def test_the_old_one_is_still_in_use_after_lockd_closed_a_connection():
     assert not history(begin, lock, used, "10 client1 > server WRITE udp\n11 server > client1 OK verf=b").boots
     (boot,) = history(begin, lock, "8 client1 > server WRITE udp\n9 server > client1 OK verf=b").boots
     assert boot.kinds == {What.CLOSED, What.VERIFIER}
+
+
+def test_a_connection_that_began_after_the_change_and_is_reset():
+    """It is of the new life already: its reset is no sign of the same restart."""
+    text = """
+     1        client1 > server   WRITE udp
+     2        server  > client1  OK verf=a
+{old}
+     {n}  +60s client1 > server  WRITE udp
+     {n1}     server  > client1  OK verf=b
+{new}
+     {n2} +60s client1 > server  NLM_UNLOCK fh=A oh=1 tcp
+     {n3}     server  > client1  RST nlm
+    """
+    locks = "{}  +1s  client1 > server  SYN nlm\n{}  server > client1 SYNACK nlm\n{} client1 > server NLM_LOCK fh=A oh=1 tcp\n{} server > client1 NLM4_GRANTED"
+    before = text.format(old=locks.format(3, 4, 5, 6), new="", n=7, n1=8, n2=9, n3=10)
+    after = text.format(old="", new=locks.format(5, 6, 7, 8), n=3, n1=4, n2=9, n3=10)
+    assert [boot.kinds for boot in history(before).boots] == [{What.VERIFIER, What.RESET}]
+    assert not history(after).boots

@@ -361,3 +361,26 @@ def test_a_lock_that_was_downgraded(reclaims, found):
     12        server  > client2  NLM4_GRANTED
     """
     assert bool(told(NLM002, text).says) is found
+
+
+@pytest.mark.parametrize("reclaim", [True, False])
+def test_a_reclaim_whose_answer_is_lost_and_an_unlock_long_after(reclaim):
+    """Without a reclaim the lock was gone by then, whatever the client gave back; with one it may have been there."""
+    asks = "lost" if not reclaim else "9   "
+    n = 9 + reclaim
+    text = f"""
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  client2 > server   NLM_LOCK fh=Z oh=1
+     4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+     5        server  > client1  GETPORT statd
+     6        client1 > server   port 662
+     7        server  > client1  SM_NOTIFY mon_name=server state=5
+     8        client1 > server   OK
+  {asks}      client1 > server   {"NLM_LOCK fh=A oh=1 reclaim" if reclaim else "NFS"}
+    {n} +60s  client2 > server   POLL 3
+  {n + 1}     server  > client2  NLM4_GRANTED
+  {n + 2} +5s client1 > server   NLM_UNLOCK fh=A oh=1
+  {n + 3}     server  > client1  NLM4_GRANTED
+    """
+    assert bool(told(NLM002, text).says) is not reclaim

@@ -11,6 +11,7 @@ from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.report.escape import show
 from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Arrow, Mark, Tone
 from nlmdissect.report.pictures.lanes import Lanes, relevant
@@ -52,7 +53,7 @@ class Exchanges:
             if lane is not None:
                 first = finding.evidence[0].at
                 label = f"{broken.mark(finding)} ({broken.code(finding)})"
-                yield Mark(lane, first.time, broken.tone(finding), label, finding.title, (first,))
+                yield Mark(lane, first.time, broken.tone(finding), label, show(finding.title), (first,))
 
     def _ends(self, finding: Finding) -> tuple[int, int] | None:
         ends = broken.ends(self.analysis.history, finding)
@@ -112,8 +113,7 @@ class Exchanges:
         source, target = self.lanes.of(r.client), self.lanes.of(r.server)
         if source is None or target is None or source == target:
             return
-        file = self.voice.file(r.server, self.analysis.history.texts[r.fh], r.at)
-        what = f"reclaim of {file} {span(r.start, r.end)}, svid {r.svid}"
+        what = f"reclaim of {self.voice.file(r.server, r.fh, r.at)} {span(r.start, r.end)}, svid {r.svid}"
         blame = self._codes(*(sent.at for sent in r.sends), *(answer.at for answer in r.answers))
         for sent, following in zip_longest(r.sends, r.sends[1:]):
             until = following.order if following else ALWAYS
@@ -142,4 +142,4 @@ class Exchanges:
             return
         first = finding.evidence[0].at
         label, time = broken.words(self.voice, finding), broken.when(self.analysis.history, finding)
-        yield Arrow(*ends, time, broken.tone(finding), label, finding.title, (first,), link.broken)
+        yield Arrow(*ends, time, broken.tone(finding), label, show(finding.title), (first,), link.broken)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from sys import maxsize
 
 from nlmdissect.analysis import Analysis
 from nlmdissect.errors import UsageError
@@ -32,7 +31,7 @@ def file(
 
 
 def find(analysis: Analysis, name: str | None) -> File:
-    """The file of a handle in hex, or of the end of one; of the worst finding, or the busiest, for None."""
+    """The file of a path or a handle in hex, or the end of one; for None that of the worst finding, or the busiest."""
     history = analysis.history
     busy = Counter(row.file for row in history.walked.table.rows)
     busy.update(File(wait.request.server, wait.request.fh) for wait in history.walked.waits)
@@ -42,16 +41,23 @@ def find(analysis: Analysis, name: str | None) -> File:
         locks = [lock for finding in analysis.findings for lock in finding.locks]
         named = [file for file in busy if locks and history.texts[file.fh] == locks[0].fh]
         return max(named or busy, key=lambda file: busy[file])
-    wanted = name.strip().lower().removeprefix("fh ").lstrip(".")
-    found = [file for file in busy if _called(history.texts[file.fh], wanted)]
+    wanted = name.strip()
+    found = {file for file in busy if _is_handle(history.texts[file.fh], wanted)}
+    for row in history.walked.table.rows:
+        path = history.path(*row.file, row.granted) or ""
+        if path == wanted or path.endswith(f"/{wanted.lstrip('/')}"):
+            found.add(row.file)
     if not found:
-        raise UsageError(f"the recording shows no lock on a file {name}", "Give the fh of a row of capture.locks.")
+        raise UsageError(
+            f"the recording shows no lock on a file {name}", "Give the path or the fh of a row of capture.locks."
+        )
     if len({file.fh for file in found}) > 1:
-        raise UsageError(f"{len(found)} files end in {name}", "Give more of the fh, as in capture.locks.")
+        raise UsageError(f"{len(found)} files end in {name}", "Give more of the path or the fh, as in capture.locks.")
     return max(found, key=lambda file: busy[file])
 
 
-def _called(fh: bytes, wanted: str) -> bool:
+def _is_handle(fh: bytes, name: str) -> bool:
+    wanted = name.lower().removeprefix("fh ").lstrip(".")
     return bool(wanted) and (fh.hex().endswith(wanted) or fh.rstrip(b"\0").hex().endswith(wanted))
 
 
@@ -67,10 +73,17 @@ class _History:
         for state in states(analysis):
             if state.row.file == file and state.start <= end and state.end >= start:
                 self.of[state.row.owner].append(state)
+        self.denied = [
+            (Owner(r.client, r.oh, r.svid), r, answer)
+            for r in self.history.requests
+            if r.op is Op.LOCK and File(r.server, r.fh) == file
+            for answer in r.answers
+            if answer.status == DENIED
+        ]
         harmed = Counter(owner for g in self.grants for owner in (g.owner, g.by))
         waited = Counter(_owner(wait) for wait in self.waits)
         owners = sorted(
-            {*self.of, *waited},
+            {*self.of, *waited, *(owner for owner, _, _ in self.denied)},
             key=lambda o: (-harmed[o], -any(s.tone is Tone.LOST for s in self.of[o]), -waited[o], -len(self.of[o]), o),
         )
         self.owners, self.folded = owners[: most - 1], owners[most - 1 :]
@@ -90,10 +103,9 @@ class _History:
         if self.folded:
             lanes.append(Lane(f"{count(len(self.folded), 'more owner')}"))
             notes.append(f"{count(len(self.folded), 'owner')} with fewer conflicts share the last lane.")
-        fh, until = self.history.texts[self.file.fh], At(self.end, maxsize, maxsize)
         return (
             Chart(
-                f"Locks on {self.voice.file(self.file.server, fh, until)} at {self.voice.host(self.file.server)}",
+                f"Locks on {self.voice.file(*self.file, At(self.end, 0, 0))} at {self.voice.host(self.file.server)}",
                 self.start,
                 self.end,
                 tuple(lanes),
@@ -111,6 +123,7 @@ class _History:
         """The first range of an owner, and how many others it has."""
         ranges = [span(s.row.start, s.row.end) for s in self.of[owner]]
         ranges += [span(w.request.start, w.request.end) for w in self.waits if _owner(w) == owner]
+        ranges += [span(r.start, r.end) for of, r, _ in self.denied if of == owner]
         more = len(set(ranges)) - 1
         return f"{ranges[0]}{f' and {more} more' if more else ''}"
 
@@ -141,13 +154,9 @@ class _History:
                 yield Arrow(a, b, g.at.time, Tone.BAD, label, words, _frames(g))
 
     def _denials(self) -> Iterator[Mark]:
-        for r in self.history.requests:
-            if r.op is Op.LOCK and File(r.server, r.fh) == self.file:
-                owner = Owner(r.client, r.oh, r.svid)
-                for answer in r.answers:
-                    if answer.status == DENIED and (owner in self.owners or owner in self.folded):
-                        words = f"{kind(r.exclusive)} {span(r.start, r.end)}: {DENIED}"
-                        yield Mark(self._lane(owner), answer.at.time, Tone.PLAIN, DENIED, words, (r.at, answer.at))
+        for owner, r, answer in self.denied:
+            words = f"{kind(r.exclusive)} {span(r.start, r.end)}: {DENIED}"
+            yield Mark(self._lane(owner), answer.at.time, Tone.PLAIN, DENIED, words, (r.at, answer.at))
 
     def _restarts(self) -> Iterator[Mark]:
         for boot in self.history.boots:

@@ -160,7 +160,7 @@ class _Timeline:
             self.rows[lane] += 1 + max(rows.values())
             for (number, start, end), wait in zip(spans, waits, strict=True):
                 r, how = wait.request, wait.how or "still waiting at the end"
-                where = self.voice.file(r.server, self.history.texts[r.fh], r.at)
+                where = self.voice.file(r.server, r.fh, wait.since)
                 words = f"{kind(r.exclusive)} {span(r.start, r.end)} on {where}, svid {r.svid}: waits, {how}"
                 yield Span(lane, start, end, Tone.WAITING, words, (wait.since,), first + rows[number])
 
@@ -170,7 +170,7 @@ class _Timeline:
 
     def _name(self, state: State) -> str:
         row = state.row
-        where = self.voice.file(row.file.server, self.history.texts[row.file.fh], row.granted)
+        where = self.voice.file(*row.file, row.granted)
         return f"{kind(row.exclusive)} {span(row.start, row.end)} on {where}, svid {row.owner.svid}"
 
     def _together(self, lane: int, found: list[State]) -> Iterator[Span]:

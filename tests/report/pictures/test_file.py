@@ -34,12 +34,10 @@ def test_a_conflict_goes_from_who_lost_to_who_got(tmp_path: Path) -> None:
 
 
 def test_a_denial_is_a_mark_on_the_lane_of_who_was_denied(tmp_path: Path) -> None:
-    assert not file(read(tmp_path, DENIED).analysis).marks  # who never had anything, nor waits, is no owner
-    later = "5 client2 > server NLM_LOCK fh=A oh=2 range=200-209\n6 server > client2 NLM4_GRANTED"
-    chart = file(read(tmp_path, DENIED + later).analysis)
+    chart = file(read(tmp_path, DENIED).analysis)
     (mark,) = chart.marks
-    assert (chart.lanes[mark.lane].name, mark.label) == ("client2", "DENIED")
-    assert [at.frame for at in mark.frames] == [3, 4]
+    assert (chart.lanes[mark.lane].name, chart.lanes[mark.lane].note) == ("client2", "svid 2: 50-59")
+    assert (mark.label, [at.frame for at in mark.frames]) == ("DENIED", [3, 4])
 
 
 def test_a_file_is_found_by_the_end_of_its_handle(tmp_path: Path) -> None:
