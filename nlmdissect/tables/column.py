@@ -49,6 +49,8 @@ FH = Column("fh",                   "category", "file handle in hex",
             "alock.fh (RFC 1813, XNFS)", "nfs.fhandle")
 PATH = Column("path",               "category", "path of the file, where calls of the capture had named it by then",
               "MNT, LOOKUP, CREATE, RENAME, ... and their answers (RFC 1094, RFC 1813)", "nfs.full_name")
+FILEID = Column("fileid",           "UInt64",   "number of the file in its filesystem, where attributes told it",
+                "fattr.fileid (RFC 1094), fattr3.fileid (RFC 1813)", "nfs.fattr.fileid nfs.fattr3.fileid")
 CALLER = Column("caller_name",      "category", "name that the client gives itself",
                 "alock.caller_name (RFC 1813, XNFS)", "nlm.lock.caller_name")
 SVID = Column("svid",               "Int64",    "number of the owner at the client",
@@ -59,7 +61,7 @@ START = Column("start",             "UInt64",   "first byte of the range",
 END = Column("end",                 "UInt64",   "last byte of the range; missing: to the end of the file",
              "alock.l_offset + l_len (RFC 1813, XNFS)", "nlm.lock.l_len64 nlm.lock.l_len", "byte")
 EXCLUSIVE = Column("exclusive",     "boolean",  "a write lock", "exclusive (RFC 1813, XNFS)", "nlm.exclusive")
-LOCK = (SERVER, CLIENT, FH, PATH, CALLER, SVID, OH, START, END, EXCLUSIVE)
+LOCK = (SERVER, CLIENT, FH, PATH, FILEID, CALLER, SVID, OH, START, END, EXCLUSIVE)
 RECLAIM = "the client held the lock before the server restarted"
 MONITORS = (
     Column("watcher",           "category", "address of the host that watches", "IP header", ADDRESSES),
