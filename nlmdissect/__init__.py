@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlmdissect.api import Capture, explain, read
+    from nlmdissect.api import Capture, explain, read, read_tables
     from nlmdissect.errors import CaptureError, NlmdissectError, UsageError
     from nlmdissect.findings import Confidence, Finding, Severity
     from nlmdissect.rules import RULES
@@ -33,11 +33,13 @@ __all__ = [
     "__version__",
     "explain",
     "read",
+    "read_tables",
 ]
 
 _WHERE = {
-    "Capture": "api", "explain": "api", "read": "api", "CaptureError": "errors", "NlmdissectError": "errors",
-    "UsageError": "errors", "Confidence": "findings", "Finding": "findings", "Severity": "findings", "RULES": "rules",
+    "Capture": "api", "explain": "api", "read": "api", "read_tables": "api", "CaptureError": "errors",
+    "NlmdissectError": "errors", "UsageError": "errors", "Confidence": "findings", "Finding": "findings",
+    "Severity": "findings", "RULES": "rules",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class Capture:
     """One recording, read and judged. Tables are made when they are first asked for, and kept.
 
     ``analysis`` has the findings as objects, ``history`` everything that they rest on; the tables are pandas
-    DataFrames whose columns ``nlmdissect.tables.TABLES`` describes.
+    DataFrames whose columns ``nlmdissect.tables.TABLES`` and docs/tables.md describe.
     """
 
     def __init__(self, history: History, asked: Asked | None = None) -> None:
@@ -61,6 +61,17 @@ class Capture:
 
             self._tables[name] = build(name, self.analysis)
         return self._tables[name]
+
+    def to_parquet(self, folder: str | Path) -> None:
+        """Write all tables to a folder, each as a Parquet file; ``read_tables`` reads them back. It may exist.
+
+        Raises UsageError without pyarrow, or for a place that cannot be written.
+        """
+        from nlmdissect import __version__
+        from nlmdissect.tables import TABLES, parquet
+
+        about = {"version": __version__, "captures": [source.path for source in self.history.sources]}
+        parquet.write(folder, {name: self.table(name) for name in TABLES}, about)
 
     def at(self, time: Time = None) -> State:
         """Who held what at a moment: a datetime (naive: UTC) or what ``--at`` takes; None: the end.
@@ -236,6 +247,16 @@ def read(
         return Capture(read_history(_several(paths), progress, whose), wanted)
     with Bar(in_notebook() if progress is None else progress) as bar:
         return Capture(read_history(_several(paths), bar, whose), wanted)
+
+
+def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """The tables that ``Capture.to_parquet`` wrote, by name, as they were.
+
+    Raises UsageError without pyarrow, and for a folder that has no tables, not all, or those of a newer version.
+    """
+    from nlmdissect.tables import parquet
+
+    return parquet.read(folder)
 
 
 def asked(

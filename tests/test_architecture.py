@@ -41,7 +41,8 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 DOORS = {
     "scapy": {"scapy_layer.py"},
     "pyshark": {"oracle.py"},
-    "pandas": {"tables/__init__.py", "tables/wide.py"},
+    "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
+    "pyarrow": {"tables/parquet.py"},
     "rich": {"cli.py", "report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
     "typer": {"cli.py"},
     "dns": {"hosts/resolved.py"},

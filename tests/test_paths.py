@@ -110,6 +110,7 @@ def test_every_voice_uses_the_path() -> None:
     assert path in set(capture.at("+30").locks.path)
     calls = capture.calls[capture.calls.fh.notna()]
     assert calls.path.notna().all()
+    assert calls.fileid.notna().all()
     assert capture.calls.path[capture.calls.fh.isna()].isna().all()
     assert set(capture.reclaims.path) == {path, "/data/export:/f2"}
 
@@ -117,10 +118,10 @@ def test_every_voice_uses_the_path() -> None:
 def test_the_table_of_calls_is_the_same_without_nfs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls that name files leave no trace in it."""
     for path in sorted(RECORDED.glob("*.pcap")):
-        with_names = nlmdissect.read(path).calls.drop(columns="path")
+        with_names = nlmdissect.read(path).calls.drop(columns=["path", "fileid"])
         with monkeypatch.context() as patch:
             patch.setattr("nlmdissect.history.history.KEEP", ())
-            without = nlmdissect.read(path).calls.drop(columns="path")
+            without = nlmdissect.read(path).calls.drop(columns=["path", "fileid"])
         assert with_names.equals(without), path.name
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from oracle.tshark import TSHARK
+from support import reference
 from support.captures import SHARED
 from support.incidents import LOST, write
 
@@ -60,6 +63,51 @@ def test_columns_and_types_at_a_moment(path: Path) -> None:
             for column in columns:
                 want, dtype = DTYPES.get(column.dtype, column.dtype), str(table[column.name].dtype)
                 assert dtype == want or (want == "string" and dtype in ("string", "str")), f"{name}.{column.name}"
+
+
+HOSTILE = sorted((SHARED / "hostile").glob("*.pcap*")) + sorted((SHARED / "public").glob("*nfs*"))
+
+
+@pytest.mark.skipif(not HOSTILE, reason="the captures of others are not here")
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.name)
+def test_columns_and_types_of_hostile_captures(path: Path) -> None:
+    try:
+        capture = nlmdissect.read(path)
+    except nlmdissect.CaptureError:
+        return  # not a capture at all
+    check(capture)
+
+
+def test_a_category_is_a_word_that_occurs(lost: Capture) -> None:
+    for name, columns in TABLES.items():
+        for column in columns:
+            if column.dtype == "category":
+                values = lost.table(name)[column.name]
+                assert set(values.cat.categories) == set(values.dropna()), f"{name}.{column.name}"
+
+
+def test_the_reference_page_is_made_from_the_columns() -> None:
+    assert reference.PAGE.read_text() == reference.page(), "python tests/support/reference.py"
+
+
+def test_every_column_is_documented() -> None:
+    for columns in (*TABLES.values(), *MOMENT.values()):
+        for column in columns:
+            assert column.meaning, column
+            assert column.source, column
+            assert column.dtype in reference.TYPES, column
+            assert "|" not in "".join(column), column
+            assert column.unit or column.dtype not in ("time", "seconds"), column
+
+
+@pytest.mark.skipif(TSHARK is None, reason="tshark is not here")
+def test_wireshark_has_the_fields(tmp_path: Path) -> None:
+    command = [TSHARK or "", "-G", "fields"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env={"HOME": str(tmp_path)})
+    known = {line.split("\t")[2] for line in said.stdout.splitlines() if line.startswith("F\t")}
+    named = {f for columns in (*TABLES.values(), *MOMENT.values()) for c in columns for f in c.fields.split()}
+    assert len(named) > 30
+    assert named <= known
 
 
 def test_what_is_promised_is_declared() -> None:

@@ -15,12 +15,14 @@ class Asked:
         self.forgotten = 0
         """Calls without an answer that were let go of."""
 
-    def call(self, flow: int, xid: int) -> None:
-        """A wanted call went along ``flow``."""
-        if len(self.young) >= GENERATION:
+    def call(self, flow: int, xid: int) -> bool:
+        """A wanted call went along ``flow``. Is it the first of a new generation, so that another one was let go of?"""
+        full = len(self.young) >= GENERATION
+        if full:
             self.forgotten += sum(not answered for answered in self.old.values())
             self.old, self.young = self.young, {}
         self.young.setdefault(flow << 32 | xid, False)
+        return full
 
     def reply(self, flow: int, xid: int) -> bool:
         """Was the call seen to which a reply along ``flow`` belongs?"""

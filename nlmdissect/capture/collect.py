@@ -135,10 +135,20 @@ class Collector:
 
     def _called(self, flow: int, data: bytes) -> None:
         xid = be32(data, 0)
-        self.asked.call(flow, xid)
+        if self.asked.call(flow, xid):
+            self._forget()
         self.tables.asked[asked_slot(flow, xid)] = WANTED
         if len(data) >= 20:
             self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
+
+    def _forget(self) -> None:
+        """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes."""
+        slots = self.tables.asked
+        for slot in range(len(slots)):
+            slots[slot] &= 0xFF ^ WANTED
+        for generation in (self.asked.young, self.asked.old):
+            for key in generation:
+                slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] |= WANTED
 
     def _answers_write(self, flow: int, data: bytes) -> bool:
         return len(data) >= 4 and self.tables.asked[asked_slot(flow ^ 1, be32(data, 0))] > WANTED

@@ -21,8 +21,8 @@ from nlmdissect.findings import At
 Ints = NDArray[np.int64]
 
 MOST = 500_000
-"""Handles and names that are remembered. When it is reached, that is a defect: nothing new is learnt, but what is known
-still ends where the capture shows it."""
+"""Handles and names that are remembered, in about 160 MB. When it is reached, that is a defect: nothing new is learnt,
+but what is known still ends where the capture shows it."""
 
 DEPTH = 128
 """Names in one path. Only forged answers make a directory its own parent."""
@@ -72,7 +72,7 @@ class Path:
 
 
 class Paths:
-    """All that is known of the names of a recording. ``learn`` it in the order of events; then ask.
+    """All that is known of the names of a recording. First it is told everything, in the order of events; then asked.
 
     ``full`` counts what was not learnt for want of room.
     """

@@ -13,12 +13,14 @@ import pandas as pd
 from nlmdissect.analysis import Analysis
 from nlmdissect.history.moment import Moment
 from nlmdissect.tables import moment, wide
-from nlmdissect.tables.columns import MOMENT, TABLES, Column
+from nlmdissect.tables.column import Column
+from nlmdissect.tables.columns import TABLES
+from nlmdissect.tables.moment_columns import MOMENT
 from nlmdissect.tables.rows import SMALL
 
 NOT_A_TIME = np.iinfo(np.int64).min
 
-__all__ = ["MOMENT", "TABLES", "Column", "build", "build_at"]
+__all__ = ["MOMENT", "TABLES", "Column", "build", "build_at", "frame_of"]
 
 
 def build(name: str, analysis: Analysis) -> pd.DataFrame:
@@ -31,20 +33,21 @@ def build(name: str, analysis: Analysis) -> pd.DataFrame:
             data = wide.messages(analysis.history)
         case _:
             data = _turned(list(SMALL[name](analysis)), columns)
-    return _frame(data, columns)
+    return frame_of(data, columns)
 
 
 def build_at(name: str, found: Moment) -> pd.DataFrame:
     """One table of a moment. Raises KeyError for a name that no table has."""
     columns = MOMENT[name]
-    return _frame(_turned(list(moment.TABLES[name](found)), columns), columns)
+    return frame_of(_turned(list(moment.TABLES[name](found)), columns), columns)
 
 
 def _turned(rows: list[tuple[Any, ...]], columns: tuple[Column, ...]) -> dict[str, Any]:
     return {column.name: [row[place] for row in rows] for place, column in enumerate(columns)}
 
 
-def _frame(data: dict[str, Any], columns: tuple[Column, ...]) -> pd.DataFrame:
+def frame_of(data: dict[str, Any], columns: tuple[Column, ...]) -> pd.DataFrame:
+    """A table of these columns from their values, one array or list a column."""
     return pd.DataFrame({column.name: _series(data[column.name], column.dtype) for column in columns})
 
 
@@ -72,5 +75,8 @@ def _categories(values: wide.Coded | Iterable[str | None]) -> pd.Categorical:
         words: dict[str, int] = {}
         codes = [-1 if value is None else words.setdefault(value, len(words)) for value in values]
         values = wide.Coded(np.array(codes, np.int64), list(words))
-    categories = pd.Index(values.words, dtype=object)
-    return pd.Categorical.from_codes(values.codes, categories=categories)
+    used = np.unique(values.codes[values.codes >= 0])  # words that no row has are no categories
+    place = np.full(len(values.words) + 1, -1, np.int64)
+    place[used] = np.arange(len(used))
+    categories = pd.Index([values.words[word] for word in used.tolist()], dtype=object)
+    return pd.Categorical.from_codes(place[values.codes], categories=categories)

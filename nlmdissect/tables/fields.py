@@ -16,7 +16,7 @@ import numpy as np
 
 from nlmdissect.errors import UsageError, near
 from nlmdissect.history.history import History
-from nlmdissect.protocols import PROGRAMS
+from nlmdissect.protocols import NFS, PROGRAMS
 from nlmdissect.protocols.nlm import nlm4_stats
 from nlmdissect.rpc.calls import RPC_STATUS
 from nlmdissect.tables import wide
@@ -31,7 +31,9 @@ A_YEAR = 366 * 86400  # seconds
 HEX = ("fh", "oh", "cookie")
 WORDS: dict[str, tuple[str, ...]] = {
     "program": tuple(dict.fromkeys([program.name for program in PROGRAMS.values()] + ["NFS", "MOUNT"])),
-    "procedure": tuple({p.name: None for program in PROGRAMS.values() for p in program.procedures}),
+    "procedure": tuple(
+        {p.name: None for program in PROGRAMS.values() if program.number != NFS for p in program.procedures}
+    ),  # calls of NFS are no rows
     "status": (*(s.removeprefix("NLM4_") for s in nlm4_stats.members), "STAT_SUCC", "STAT_FAIL", *RPC_STATUS[1:]),
     "transport": ("udp", "tcp"),
 }

@@ -166,9 +166,9 @@ def lock_cells(
     claimed = names.claimed.get(owner.client)
     name = name or (claimed[0] if claimed else None)
     return (
-        names.address(file.server), names.address(owner.client), texts[file.fh].hex(),
-        history.path(*file, at), name, owner.svid, texts[owner.oh].hex(), start, None if end == END else end,
-        exclusive,
+        names.address(file.server), names.address(owner.client), texts[file.fh].hex(), history.path(*file, at),
+        history.paths.fileid(file.server, texts[file.fh]), name, owner.svid, texts[owner.oh].hex(), start,
+        None if end == END else end, exclusive,
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ def calls(history: History) -> Data:
     client, server = sides(c)
     ranged = nlm & (c.fh != NONE) & np.isin(c.procedure, WITH_RANGE)
     start, end, open_end = _ranges(c, ranged)
+    paths, fileids = _files(history, server)
     return {
         "capture": np.where(here, c.capture, c.reply_capture),
         "frame": _masked(c.frame, here),
@@ -59,7 +60,8 @@ def calls(history: History) -> Data:
         "cookie": _hex(history, c.cookie),
         "caller_name": _names(history, c.caller_name),
         "fh": _hex(history, c.fh),
-        "path": _paths(history, server),
+        "path": paths,
+        "fileid": fileids,
         "oh": _hex(history, c.oh),
         "svid": _masked(c.svid, c.fh != NONE),
         "start": pd.arrays.IntegerArray(start, ~ranged),
@@ -132,10 +134,11 @@ def _ranges(c: Calls, ranged: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], ND
     return start, end, open_end
 
 
-def _paths(history: History, server: Ints) -> Coded:
-    """What each file was called when it was called for; the answer's time, where there is no call."""
+def _files(history: History, server: Ints) -> tuple[Coded, pd.arrays.IntegerArray]:
+    """What each file was called when it was called for (the answer's time, where there is no call), and its fileid."""
     c = history.calls
     codes, words = np.full(len(c), -1), dict[str, int]()
+    fileids, unknown = np.zeros(len(c), np.uint64), np.ones(len(c), np.bool_)
     at = [
         np.where(c.frame > 0, call, reply)
         for call, reply in ((c.time, c.reply_time), (c.capture, c.reply_capture), (c.frame, c.reply_frame))
@@ -144,12 +147,14 @@ def _paths(history: History, server: Ints) -> Coded:
     files, of = np.unique(np.stack([server[rows], c.fh[rows]], axis=1), axis=0, return_inverse=True)
     order = np.argsort(of.reshape(-1), kind="stable")
     ends = np.searchsorted(of.reshape(-1)[order], np.arange(len(files) + 1))
-    for number, (host, fh) in enumerate(files.tolist()):
-        some = rows[order[ends[number] : ends[number + 1]]]
-        places, texts = history.paths.codes(host, history.texts[fh], *(column[some] for column in at))
+    for number, (host, text) in enumerate(files.tolist()):
+        some, fh = rows[order[ends[number] : ends[number + 1]]], history.texts[text]
+        places, texts = history.paths.codes(host, fh, *(column[some] for column in at))
         numbers = [-1 if text is None else words.setdefault(text, len(words)) for text in texts]
         codes[some] = np.array(numbers, np.int64)[places]
-    return Coded(codes, list(words))
+        if (fileid := history.paths.fileid(host, fh)) is not None:
+            fileids[some], unknown[some] = fileid, False
+    return Coded(codes, list(words)), pd.arrays.IntegerArray(fileids, unknown)
 
 
 def _hosts(history: History, endpoint: Ints) -> Coded:
