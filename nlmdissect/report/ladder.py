@@ -178,7 +178,7 @@ class _Maker:
 
     def _missing(self) -> Iterator[Rung]:
         for finding in self._family:
-            link = broken.link(finding)
+            link = broken.LINKS.get(finding.code)
             ends = broken.ends(self._history, finding) if link else None
             if link is None or ends is None or not link.words.startswith(("no ", "never ")):
                 continue  # the call is there, and says by itself what became of it
