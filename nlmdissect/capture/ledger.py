@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+
 from ..findings import At
 from .block import Block, Defect
 from .messages import Kind, Span, Stream, Traffic
@@ -103,12 +105,13 @@ class Ledger:
 
     def cut(self, block: Block) -> None:
         """Count the frames of which the capture has only the beginning."""
-        cut = [i for i, (captured, wire) in enumerate(zip(block.captured, block.wire, strict=True)) if captured < wire]
-        if cut:
-            traffic, first = self.traffic, cut[0]
-            traffic.first_cut = traffic.first_cut or At(block.time[first], block.capture, block.first_frame + first)
+        cut = np.flatnonzero(block.captured < block.wire)
+        if len(cut):
+            traffic, first = self.traffic, int(cut[0])
+            where = At(int(block.time[first]), block.capture, block.first_frame + first)
+            traffic.first_cut = traffic.first_cut or where
             traffic.cut += len(cut)
-            traffic.longest_cut = max(traffic.longest_cut, *(block.captured[i] for i in cut))
+            traffic.longest_cut = max(traffic.longest_cut, int(block.captured[cut].max()))
 
     def finish(self) -> None:
         """End of the recording."""

@@ -218,6 +218,13 @@ def grow(t: Tables) -> bool:
     return not full
 
 
+def rehash(t: Tables) -> None:
+    """Find slots for everything known: they are empty, and of another length than they were."""
+    for which in (ENDPOINTS, PAIRS, CONNECTIONS):
+        count, t.used[which] = t.used[which], 0
+        _rehash(t, which, count)
+
+
 def _rehash(t: Tables, which: int, count: int) -> None:
     """Find new slots for everything known, in the old order, so that numbers stay what they are."""
     for n in range(count):
@@ -229,7 +236,7 @@ def _rehash(t: Tables, which: int, count: int) -> None:
             t.pair_packets[n] = packets
         else:
             ends, ports = t.conn_ends[n], t.conn_ports[n]
-            flags, isns = t.conn_flags[n], t.flow_isn[2 * n : 2 * n + 2]
+            flags, isn, back = t.conn_flags[n], t.flow_isn[2 * n], t.flow_isn[2 * n + 1]
             flow(t, ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF, t.conn_lane[n])
             t.conn_flags[n] = flags
-            t.flow_isn[2 * n : 2 * n + 2] = isns
+            t.flow_isn[2 * n], t.flow_isn[2 * n + 1] = isn, back
