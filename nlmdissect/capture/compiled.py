@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
@@ -30,7 +30,7 @@ import numpy as np
 
 from . import records, scan, tables
 
-LOAD, COMPILE = 1.0, 10.0
+LOAD, COMPILE = 0.6, 8.0
 """Seconds: to import numba and load what it compiled before; to compile it."""
 
 CACHE_DIR = "CACHE_DIR"  # numba's name for it
@@ -84,6 +84,8 @@ def load() -> Compiled | None:
 @cache
 def folder() -> Path | None:
     """Where compiled code is kept; None where nothing can be written."""
+    from importlib import metadata
+
     known = hashlib.sha256(platform.python_version().encode() + platform.machine().encode())
     for name in ("numba", "llvmlite", "numpy"):
         known.update(metadata.version(name).encode())
@@ -183,7 +185,7 @@ def _kept_in(where: Path | None) -> Iterator[None]:
 
 def _layout() -> np.dtype[np.void]:
     """The tables as one record; its fields are those of ``Tables``."""
-    fields: list[tuple[str, str, tuple[int]]] = [("used", "i8", (4,)), ("asked", "u1", (tables.ASKED,))]
+    fields: list[tuple[str, str, tuple[int]]] = [("used", "i8", (5,)), ("asked", "u1", (tables.ASKED,))]
     for name in tables.Tables._fields:
         if name not in ("used", "asked"):
             size = LIMITS[name.split("_")[0]]

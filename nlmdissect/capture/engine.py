@@ -16,13 +16,13 @@ from .block import Block
 from .ledger import FRAME_BITS
 from .rows import WIDTH
 from .scan import scan
-from .tables import GROW, Tables, grow, new_tables
+from .tables import GROW, PATIENCE, Tables, grow, new_tables
 
 ROWS = 1 << 14
 """Rows of the hot loop between two visits of Python."""
 
-FEW = 1 << 9
-"""The same while connections are on the slow road: each is to come back soon."""
+SLOW_ROWS = 32
+"""Rows for the slow road between two looks at it, or so many for each connection on it: a look costs as much."""
 
 
 class Engine:
@@ -34,7 +34,7 @@ class Engine:
         self._record: Any = None
         self._spent = 0.0
         self._columns: tuple[Block | None, tuple[list[int], ...]] = (None, ())
-        self._out: dict[int, Any] = {}
+        self._out: Any = [0] * (ROWS * WIDTH)
 
     def consider(self, done: int, total: int | None) -> bool:
         """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
@@ -43,36 +43,34 @@ class Engine:
         if self._record is not None or not done or not self._spent:
             return False
         left = self._spent if total is None else self._spent * (total - done) / done
-        if left < compiled.price() or (functions := compiled.load()) is None:
+        if left < compiled.LOAD or left < compiled.price() or (functions := compiled.load()) is None:
             return False
         self._scan = functions(scan)
         self._record, self.tables = compiled.record_of(self.tables)
-        self._out.clear()
+        self._out = np.zeros(ROWS * WIDTH, np.int64)
         return True
 
     def scan(
-        self, block: Block, begin: int, lane: int, scope: int, keep: int, few: bool
+        self, block: Block, begin: int, lane: int, scope: int, keep: int, slow: int
     ) -> tuple[int, list[list[int]], list[int], bool]:
         """Walk frames of a block from ``begin`` on: the first one not done, the rows (``rows.py``), the time of each
-        row's frame, and whether a table is full. ``few``: come back soon.
+        row's frame, and whether a table is full. ``slow`` connections are on the slow road.
         """
         full = bool(self.tables.used[GROW]) and not grow(self.tables)
         base = block.capture << FRAME_BITS | block.first_frame
-        size = (FEW if few else ROWS) * WIDTH
+        self.tables.used[PATIENCE] = SLOW_ROWS * max(slow, 1)
         if self._record is not None:
-            out = self._out.setdefault(size, np.zeros(size, np.int64))
             done, used = self._scan(
                 np.frombuffer(block.buf, np.uint8), block.at, block.captured, block.wire, block.time, block.link,
-                self._record, lane, scope, base, keep, begin, out,
+                self._record, lane, scope, base, keep, begin, self._out,
             )  # fmt: skip
-            found = out[:used].reshape(-1, WIDTH)
+            found = self._out[:used].reshape(-1, WIDTH)
             return done, found.tolist(), block.time[found[:, 1]].tolist(), full
         start = perf_counter()
         at, captured, wire, time, link = self._lists(block)
-        plain: list[int] = self._out.setdefault(size, [0] * size)
-        done, used = scan(block.buf, at, captured, wire, time, link, self.tables, lane, scope, base, keep, begin, plain)
+        done, used = scan(block.buf, at, captured, wire, time, link, self.tables, lane, scope, base, keep, begin, self._out)
         self._spent += perf_counter() - start
-        rows = [plain[k : k + WIDTH] for k in range(0, used, WIDTH)]
+        rows = [self._out[k : k + WIDTH] for k in range(0, used, WIDTH)]
         return done, rows, [time[row[1]] for row in rows], full
 
     def _lists(self, block: Block) -> tuple[list[int], ...]:

@@ -85,8 +85,8 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
     source.snaplen = header.snaplen
     rest, size = b"", FIRST_BLOCK
     while True:
-        data = stream.read(max(size, len(rest)))
-        buf, size = rest + data, BLOCK
+        buf = stream.read(max(size, len(rest)), rest)
+        ended, size = len(buf) == len(rest), BLOCK
         starts = walks.room(len(buf) // header.record)
         count, at, stop = walks.walk_pcap(buf, header.big, header.record, header.captured_at, MAX_RECORD, starts)
         if count:
@@ -98,7 +98,7 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
             source.defects.append(Defect(capture, source.frames + 1, "file", "record_too_long"))
             source.truncated = True
             return
-        if not data:
+        if ended:
             break
     if rest:
         source.defects.append(Defect(capture, source.frames + 1, "file", "record_cut"))

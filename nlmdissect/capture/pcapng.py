@@ -62,8 +62,8 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
     reader = _Reader(source, capture)
     rest, size = b"", FIRST_BLOCK
     while True:
-        data = stream.read(max(size, len(rest)))
-        buf, size = rest + data, BLOCK
+        buf = stream.read(max(size, len(rest)), rest)
+        ended, size = len(buf) == len(rest), BLOCK
         at = 0
         starts, kinds = walks.room(len(buf) // 12), walks.room(len(buf) // 12)
         while True:
@@ -78,7 +78,7 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
             source.truncated = True
             break
         rest = buf[at:]
-        if not data:
+        if ended:
             if rest:
                 source.defects.append(Defect(capture, source.frames + 1, "file", "block_cut"))
                 source.truncated = True

@@ -133,8 +133,8 @@ class MessageReader:
 
     def _scan(self, block: Block, begin: int, order: int) -> int:
         """Scan frames of a block from ``begin`` on, and act on the rows; the first frame that is not done."""
-        lane, few = self._lanes[self._lane][1] + 1, bool(self._slow.open)
-        done, rows, times, full = self._engine.scan(block, begin, self._lane, lane, self._keep, few)
+        scope, slow = self._lanes[self._lane][1] + 1, len(self._slow.open)
+        done, rows, times, full = self._engine.scan(block, begin, self._lane, scope, self._keep, slow)
         if full:
             self._ledger.defect("tcp", "table_full")
         self._take(block, rows, times, order)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from ..errors import CaptureError
 from .formats import compression_of
 
-PLAIN = 1 << 20  # bytes read at a time
+PLAIN = 1 << 22  # bytes read at a time
 PACKED = 1 << 16
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
@@ -43,10 +43,10 @@ class Unpacked:
                 self._pieces = self._plain()
         self._rest = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer only at the end."""
+    def read(self, size: int, before: bytes = b"") -> bytes:
+        """``before``, and the next ``size`` bytes; fewer only at the end."""
         # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
-        rest, pieces, have = self._rest, [], 0
+        rest, pieces, have = self._rest, [memoryview(before)], 0
         while True:
             pieces.append(rest[: size - have])
             have += len(pieces[-1])
