@@ -68,7 +68,10 @@ class Engine:
             return done, found.tolist(), block.time[found[:, 1]].tolist(), full
         start = perf_counter()
         at, captured, wire, time, link = self._lists(block)
-        done, used = scan(block.buf, at, captured, wire, time, link, self.tables, lane, scope, base, keep, begin, self._out)
+        done, used = scan(
+            block.buf, at, captured, wire, time, link,
+            self.tables, lane, scope, base, keep, begin, self._out,
+        )  # fmt: skip
         self._spent += perf_counter() - start
         rows = [self._out[k : k + WIDTH] for k in range(0, used, WIDTH)]
         return done, rows, [time[row[1]] for row in rows], full

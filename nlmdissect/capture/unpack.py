@@ -12,8 +12,7 @@ from typing import BinaryIO
 from ..errors import CaptureError
 from .formats import compression_of
 
-PLAIN = 1 << 22  # bytes read at a time
-PACKED = 1 << 16
+PACKED = 1 << 16  # bytes read at a time
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
 XZ_OUTPUT = 1 << 12
@@ -29,6 +28,7 @@ class Unpacked:
         self.consumed = 0
         self.fault = ""
         self._raw = raw
+        self._wanted = 0
         self._ahead = b""
         self._ahead = self._fetch(PACKED)
         self.compression = compression_of(self._ahead)
@@ -53,6 +53,7 @@ class Unpacked:
             if have == size:
                 self._rest = rest[len(pieces[-1]) :]
                 return b"".join(pieces)
+            self._wanted = size - have
             rest = memoryview(next(self._pieces, b""))
             if not rest:
                 self._rest = rest
@@ -77,7 +78,7 @@ class Unpacked:
         return data
 
     def _plain(self) -> Iterator[bytes]:
-        while data := self._fetch(PLAIN):
+        while data := self._fetch(self._wanted):
             yield data
 
     def _gzip(self) -> Iterator[bytes]:

@@ -24,9 +24,8 @@ from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
 
-ALIVE = frozenset(
-    {H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING}
-)  # a grant of the same again goes on with the same hold
+UNLOCKED = "unlocked"
+ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
 
 
 @dataclass(slots=True)
@@ -93,6 +92,11 @@ class LockTable:
             self._step(new, event, at)
         self._put(claim, put(outside, new), [*outside, new], at)
 
+    def add(self, claim: Claim, asked: At, granted: At, released: At) -> int:
+        """A hold that came and went and met nobody; its number."""
+        self.rows.append(Row(len(self.rows), *claim, asked, granted, released, UNLOCKED))
+        return len(self.rows) - 1
+
     def refuse_reclaim(self, claim: Claim, status: str, at: At, call: At, boot: Boot | None) -> list[Piece]:
         """A reclaim was refused. Returns the pieces that it named, as they were before."""
         inside, outside = self._cut(claim)
@@ -126,7 +130,7 @@ class LockTable:
                 late = Outcome.MISSING if before is H.ORPHANED else Outcome.UNANSWERED
                 self._fate(claim, piece, late if too_late else Outcome.RELEASED, at)
             if piece.state is H.RELEASED:
-                self._close(piece, at, "unlocked")
+                self._close(piece, at, UNLOCKED)
         self._set(claim, inside, outside)
 
     def answer_callback(self, claim: Claim, event: E, at: At) -> None:

@@ -41,25 +41,28 @@ def implementations(requests: list[Request], texts: Texts) -> dict[int, Implemen
     """Guess from the owner, the cookie and the procedures that a host uses. Majority counts; no sign, no entry."""
     votes: dict[int, Counter[Implementation]] = defaultdict(Counter)
     own = {(r.client, r.caller_name) for r in requests if r.op is not Op.GRANTED}
+    named: dict[int, int | None] = {}  # owner: the process that it names
     for r in requests:
         if r.op is Op.GRANTED:
             if len(texts[r.cookie]) == 24:
                 votes[r.server][GANESHA] += 1
             elif r.asynchronous and len(texts[r.cookie]) == 4 and (r.client, r.caller_name) not in own:
                 votes[r.server][LINUX] += 1  # it alone puts its own name into a callback
-        elif (guess := _client(r, texts)) is not None:
+        elif (guess := _client(r, texts, named)) is not None:
             votes[r.client][guess] += 1
     return {host: counts.most_common(1)[0][0] for host, counts in votes.items()}
 
 
-def _client(r: Request, texts: Texts) -> Implementation | None:
+def _client(r: Request, texts: Texts, named: dict[int, int | None]) -> Implementation | None:
     oh, cookie = texts[r.oh], texts[r.cookie]
     if r.op not in (Op.LOCK, Op.UNLOCK, Op.CANCEL, Op.TEST):
         return None
     if r.asynchronous:
         return MACOS if len(oh) in (8, 16) else None
-    owner = _OWNER.match(oh)
-    if owner and int(owner[1]) == r.svid and len(cookie) == 4:
+    if r.oh not in named:
+        owner = _OWNER.match(oh)
+        named[r.oh] = int(owner[1]) if owner else None
+    if named[r.oh] == r.svid and len(cookie) == 4:
         # Linux numbers its owners from 0; FreeBSD's are process ids, and its reclaims carry the local state
         if r.reclaim:
             return LINUX if r.state == 0 else FREEBSD

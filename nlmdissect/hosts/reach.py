@@ -126,16 +126,17 @@ def _events(
     for path, of in errors.items():
         events[path] += [_Event(s.at, False) for s in of if not _closed(path, s)]
     _tcp(signals, streams, events)
-    for r in requests:
+    udp, ports, answered = calls.tcp == 0, calls.dport, calls.reply_frame != 0
+    for r in requests if udp.any() else ():
         if r.op is Op.GRANTED or r.asynchronous:
             continue  # whether a _MSG arrived, only its _RES can tell, over another port
         for number, send in enumerate(r.sends):
             row = send.row
-            path = Path(r.client, r.server, int(calls.dport[row]), False)
-            if not calls.tcp[row]:
-                events[path].append(_Event(send.at, False, repeated=number > 0))
-                if calls.reply_frame[row]:
-                    events[path].append(_Event(calls.reply_at(row), True))
+            if udp[row]:
+                tries = events[Path(r.client, r.server, int(ports[row]), False)]
+                tries.append(_Event(send.at, False, repeated=number > 0))
+                if answered[row]:
+                    tries.append(_Event(calls.reply_at(row), True))
     return events
 
 

@@ -55,14 +55,15 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
     """
     found: dict[tuple[int, int], list[_Case]] = {}
     loose: list[_Case] = []
+    judged = 0
     for r in history.requests:
         if r.op in ELSEWHERE:
             continue
         if not r.readable:  # which calls are one request cannot be told
             yield NotAssessed("requests are cut or encrypted")
             continue
-        yield Judged()
-        for case in _cases(history, r):
+        judged += 1
+        for case in () if _at_once(r) else _cases(history, r):
             if case.lasted <= (LONG if case.answer else history.kind(r.client).again * SECOND):
                 continue  # under way, or answered in time
             if sight := history.visibility.all((r.server, r.client), (V.BOTH_WAYS,), case.sends[0].at.time, case.end):
@@ -71,12 +72,21 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
                 loose.append(case)
             else:
                 found.setdefault((r.server, r.client), []).append(case)
+    yield Judged(judged)
     if loose:
         count = f"{len(loose)} NLM request{'s' if len(loose) > 1 else ''}"
         frame = loose[0].sends[0].at.frame
         yield NotAssessed(f"{count} never answered (first: frame {frame}), and not asked again, as if it was")
     for cases in found.values():
         yield _finding(history, cases)
+
+
+def _at_once(r: Request) -> bool:
+    """Whether a request was sent once, and answered within a second."""
+    if len(r.sends) != 1 or len(r.answers) != 1:
+        return False
+    sent, answer = r.sends[0], r.answers[0]
+    return sent.order < answer.order and answer.at.time - sent.at.time <= SECOND
 
 
 def _cases(history: History, r: Request) -> Iterator[_Case]:
