@@ -29,13 +29,17 @@ class Ledger:
         """The stream that each flow's present life is, made when it is first needed."""
         self.where = (0, 0)
         """(capture, frame) that defects are about."""
+        self._ends: dict[int, tuple[int, int, int, int]] = {}
         self._defects: dict[tuple[int, str, str], tuple[int, int]] = {}
 
     def ends(self, flow: int) -> tuple[int, int, int, int]:
         """(src, dst, sport, dport) of a flow."""
-        ends, ports = self.tables.conn_ends[flow >> 1], self.tables.conn_ports[flow >> 1]
-        a, b, pa, pb = ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF
-        return (b, a, pb, pa) if flow & 1 else (a, b, pa, pb)
+        known = self._ends.get(flow)
+        if known is None:
+            ends, ports = self.tables.conn_ends[flow >> 1], self.tables.conn_ports[flow >> 1]
+            a, b, pa, pb = ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF
+            known = self._ends[flow] = (b, a, pb, pa) if flow & 1 else (a, b, pa, pb)
+        return known
 
     def stream_number(self, flow: int) -> int:
         """The row of the stream that a flow is now."""

@@ -143,11 +143,17 @@ class MessageReader:
     def _take(self, block: Block, rows: list[list[int]], times: list[int], order: int) -> None:
         """Act on rows. ``order`` counts the frames of all blocks before this one."""
         buf, collector, ledger = block.buf, self._collector, self._ledger
-        for (kind, i, a, b, c, d, e, f, g, h), time in zip(rows, times, strict=True):
-            stamp = (order + i, time, block.capture, block.first_frame + i)
+        place = 0
+        while place < len(rows):
+            kind, i, a, b, c, d, e, f, g, h = rows[place]
+            stamp = (order + i, times[place], block.capture, block.first_frame + i)
             ledger.where = stamp[2:]
+            place += 1
             if kind == MESSAGE:
-                collector.simple(a, e, buf[b : b + c], d, f, g, stamp)
+                first = place - 1
+                while place < len(rows) and rows[place][0] == MESSAGE:
+                    place += 1
+                collector.several(rows[first:place], times[first:place], order, block)
             elif kind == SEGMENT:
                 self._slow.segment(a, b, c, d, buf[e : e + f], g, h, stamp)
             elif kind == SIGNAL:
