@@ -91,7 +91,8 @@ class _Walker:
     def calm(self, one: Calm) -> None:
         """All of a hold with which nothing was wrong, at the moment of its grant."""
         lock, at = one.lock, one.lock.answers[0].at
-        self.done.calm.append((self.table.add(_claim(lock), lock.sends[0].at, at, one.unlock.answers[0].at), one))
+        number = self.table.add(_claim(lock), lock.sends[0].at, at, one.unlock.answers[0].at)
+        self.done.calm.append((number, one))
         self.watching.locked(lock.server, lock.client, at)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
