@@ -45,10 +45,14 @@ class Engine:
         left = self._spent if total is None else self._spent * (total - done) / done
         if left < compiled.LOAD or left < compiled.price() or (functions := compiled.load()) is None:
             return False
+        self.use(functions)
+        return True
+
+    def use(self, functions: compiled.Compiled) -> None:
+        """Go on with compiled code, and with other tables."""
         self._scan = functions(scan)
         self._record, self.tables = compiled.record_of(self.tables)
         self._out = np.zeros(ROWS * WIDTH, np.int64)
-        return True
 
     def scan(
         self, block: Block, begin: int, lane: int, scope: int, keep: int, slow: int
