@@ -6,13 +6,15 @@ libraries are imported when a file needs them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 from ..errors import CaptureError
+from .ahead import ahead
 from .formats import compression_of
 
 PACKED = 1 << 16  # bytes read at a time
+HERE = 1 << 20  # bytes unpacked before a thread is worth it
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
 XZ_OUTPUT = 1 << 12
@@ -34,11 +36,11 @@ class Unpacked:
         self.compression = compression_of(self._ahead)
         match self.compression:
             case "gzip":
-                self._pieces = self._gzip()
+                self._pieces = self._in_turn(self._gzip())
             case "zstd":
-                self._pieces = self._zstd()
+                self._pieces = self._in_turn(self._zstd())
             case "xz":
-                self._pieces = self._xz()
+                self._pieces = self._in_turn(self._xz())
             case _:
                 self._pieces = self._plain()
         self._rest = memoryview(b"")
@@ -64,7 +66,18 @@ class Unpacked:
         self._rest = memoryview(data + self._rest)
 
     def close(self) -> None:
+        self._pieces.close()
         self._raw.close()
+
+    def _in_turn(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+        """The beginning of a packed file here, for it may be all that is wanted; the rest in another thread."""
+        given = 0
+        for piece in pieces:
+            yield piece
+            given += len(piece)
+            if given > HERE:
+                yield from ahead(pieces)
+                return
 
     def _fetch(self, size: int) -> bytes:
         if self._ahead:
@@ -77,7 +90,7 @@ class Unpacked:
         self.consumed += len(data)
         return data
 
-    def _plain(self) -> Iterator[bytes]:
+    def _plain(self) -> Generator[bytes, None, None]:
         while data := self._fetch(self._wanted):
             yield data
 
