@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import Confidence, Finding, RuleResult, Severity
-from nlmdissect.history.history import History
+from nlmdissect.history.history import History, uncollected
 from nlmdissect.protocols import NLM, NSM, PORTMAP
 from nlmdissect.rules import RULES, run
 
@@ -110,7 +110,8 @@ class Analysis:
 def analyse(history: History, asked: Asked | None = None) -> Analysis:
     """Run all rules, then leave out what was not asked for. Raises UsageError for a code that no rule has."""
     asked = check(asked or Asked())
-    findings, results = run(history)
+    with uncollected():
+        findings, results = run(history)
     if asked.since is not None or asked.until is not None:
         results = [replace(result, findings=[f for f in result.findings if asked.within(f)]) for result in results]
     keep = [asked.wants(finding.code) and asked.within(finding) for finding in findings]

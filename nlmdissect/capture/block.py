@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Some whole frames of one file, in file order.
 
-    Shapes:  ``at``, ``captured``, ``wire``, ``time`` and ``link`` have one entry per frame (F).
+    Shapes:  ``at``, ``captured``, ``wire``, ``time`` and ``link`` are int64[F]: one entry per frame.
     Units:   frame ``first_frame + i`` (Wireshark's number) is ``buf[at[i] : at[i] + captured[i]]``; it was ``wire[i]``
              bytes long on the network; ``time`` is in ns since 1970, within +-2**62.
     Note:    ``link`` is the LINKTYPE number. A number outside ``formats.SUPPORTED`` is to be passed over: the frame is
@@ -20,11 +25,11 @@ class Block:
     buf: bytes
     capture: int
     first_frame: int
-    at: list[int]
-    captured: list[int]
-    wire: list[int]
-    time: list[int]
-    link: list[int]
+    at: Ints
+    captured: Ints
+    wire: Ints
+    time: Ints
+    link: Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
 from .asked import Asked
+from .block import Block
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import Messages
@@ -85,25 +87,53 @@ class Collector:
             if not self._is_answer(flow, data, length, udp=False):
                 return
             self.ledger.stream(flow).replies += 1
-        self._keep(flow, data, length, stamp, False)
+        self._keep(flow, data, length, stamp)
 
-    def simple(self, flow: int, what: int, data: bytes, length: int, ident: int, flags: int, stamp: Stamp) -> None:
-        """A MESSAGE row of the hot loop. ``flags`` are the connection's, as they were then."""
-        udp = ident != -1
-        if what == CALL:
-            self._called(flow, data)
-            if udp:
-                _, dst, _, dport = self.ledger.ends(flow)
-                self.served.add((dst, dport))
-        else:
-            kept = self.asked.reply(flow, be32(data, 0))
-            if not kept and length <= ORPHAN and not flags & (NFS_PORT | OTHER_CALLS):
-                kept = self._is_answer(flow, data, length, udp)
-            if not kept:
+    def several(self, rows: list[list[int]], times: list[int], order: int, block: Block) -> None:
+        """MESSAGE rows of the hot loop that follow each other. ``times`` are those of their frames, ``order`` that of
+        the block's first frame. ``flags`` are the connection's, as they were at the message.
+        """
+        ledger, asked, served, buf = self.ledger, self.asked, self.served, block.buf
+        kept, counts, datas, copies = [], dict[tuple[int, int, int], int](), [], []
+        for place, (_, _, flow, at, have, length, what, ident, flags, _) in enumerate(rows):
+            data, udp = buf[at : at + have], ident != -1
+            xid = be32(data, 0)
+            if what == CALL:
+                asked.call(flow, xid)
+                if have >= 20:
+                    kind = flow, be32(data, 12), be32(data, 16)
+                    counts[kind] = counts.get(kind, 0) + 1
+                if udp:
+                    served.add(ledger.ends(flow)[1::2])
+            elif not asked.reply(flow, xid) and not (
+                length <= ORPHAN
+                and not flags & (NFS_PORT | OTHER_CALLS)
+                and self._is_answer(flow, data, length, udp)
+            ):
                 self.tables.flow_replies[flow] += 1
-                return
-            self.ledger.stream(flow).replies += 1
-        self._keep(flow, data, length, stamp, udp and self.seen(flow, ident, stamp[1], data))
+                continue
+            kept.append(place)
+            datas.append(data)
+            copies.append(udp and self.seen(flow, ident, times[place], data))
+        streams = [ledger.stream_number(rows[place][2]) for place in kept]
+        for (flow, program, version), calls in counts.items():
+            ledger.count(flow, program, version, calls)
+        for place, stream in zip(kept, streams, strict=True):
+            if rows[place][6] != CALL:
+                ledger.traffic.streams[stream].replies += 1
+        ends = list(accumulate(map(len, datas), initial=len(self.arena)))
+        self.arena += b"".join(datas)
+        columns = self.rows
+        columns.at += ends[:-1]
+        columns.end += ends[1:]
+        columns.flow += [rows[place][2] for place in kept]
+        columns.length += [rows[place][5] for place in kept]
+        columns.order += [order + rows[place][1] for place in kept]
+        columns.time += [times[place] for place in kept]
+        columns.capture += [block.capture] * len(kept)
+        columns.frame += [block.first_frame + rows[place][1] for place in kept]
+        columns.stream += streams
+        columns.duplicate += copies
 
     def seen(self, flow: int, ident: int, time: int, data: bytes) -> bool:
         """Is this the second copy of a frame? ``data`` is what must be the same besides the IP identification."""
@@ -116,10 +146,11 @@ class Collector:
     def batch(self, now: int) -> Messages:
         """The messages since the last batch."""
         rows, flows = self.rows, np.array(self.rows.flow, np.int64)
-        ends = [self.ledger.ends(flow) for flow in rows.flow]
-        src, dst, sport, dport = np.array(ends, np.int32).reshape(-1, 4).T
+        known, which = np.unique(flows, return_inverse=True)
+        ends = np.array([self.ledger.ends(flow) for flow in known.tolist()], np.int32).reshape(-1, 4)
+        src, dst, sport, dport = ends[which].T
         order = np.argsort(np.array(rows.order, np.int64), kind="stable")
-        tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in flows.tolist()], np.bool_)
+        tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in known.tolist()], np.bool_)[which]
         at, end, length, time, frame = (
             np.array(column, np.int64)[order] for column in (rows.at, rows.end, rows.length, rows.time, rows.frame)
         )
@@ -174,7 +205,7 @@ class Collector:
         reserved = sport == 111 or sport in RESERVED or dport in RESERVED
         return reserved or (src, sport) in self.served
 
-    def _keep(self, flow: int, data: bytes, length: int, stamp: Stamp, duplicate: bool) -> None:
+    def _keep(self, flow: int, data: bytes, length: int, stamp: Stamp) -> None:
         rows = self.rows
         rows.at.append(len(self.arena))
         self.arena += data
@@ -186,4 +217,4 @@ class Collector:
         rows.frame.append(stamp[3])
         rows.flow.append(flow)
         rows.stream.append(self.ledger.stream_number(flow))
-        rows.duplicate.append(duplicate)
+        rows.duplicate.append(False)

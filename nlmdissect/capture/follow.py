@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .probe import CALL, CUT, MAX_RECORD, MIN_RECORD, NOTHING, OTHER, REPLY, be32, classify
 from .rows import CALLS, DEFECT, MESSAGE, RPC_HEADER_CUT, SEGMENT, WIDTH, put
-from .tables import LOST, NFS_PORT, OTHER_CALLS, SLOW, WANTED, WANTED_CALLS, Ints, Tables, asked_slot
+from .tables import LOST, NFS_PORT, OTHER_CALLS, PATIENCE, SLOW, WANTED, WANTED_CALLS, Ints, Tables, asked_slot
 from .verifiers import asked_nfs, take_answer
 
 MASK = 0xFFFFFFFF
@@ -48,6 +48,7 @@ def hand_over(
 ) -> int:
     """Put a connection on the slow road, beginning with these bytes of one of its flows."""
     t.conn_mode[f >> 1] = SLOW
+    t.used[PATIENCE] -= 1
     return put(out, k, SEGMENT, i, f, seq & MASK, ack, flags, at, got, wire, 0)
 
 

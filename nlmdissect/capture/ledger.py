@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
+
 from ..findings import At
 from .block import Block, Defect
 from .messages import Kind, Span, Stream, Traffic, Verifier
@@ -30,13 +32,17 @@ class Ledger:
         """The stream that each flow's present life is, made when it is first needed."""
         self.where = (0, 0)
         """(capture, frame) that defects are about."""
+        self._ends: dict[int, tuple[int, int, int, int]] = {}
         self._defects: dict[tuple[int, str, str], tuple[int, int]] = {}
 
     def ends(self, flow: int) -> tuple[int, int, int, int]:
         """(src, dst, sport, dport) of a flow."""
-        ends, ports = self.tables.conn_ends[flow >> 1], self.tables.conn_ports[flow >> 1]
-        a, b, pa, pb = ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF
-        return (b, a, pb, pa) if flow & 1 else (a, b, pa, pb)
+        known = self._ends.get(flow)
+        if known is None:
+            ends, ports = self.tables.conn_ends[flow >> 1], self.tables.conn_ports[flow >> 1]
+            a, b, pa, pb = ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF
+            known = self._ends[flow] = (b, a, pb, pa) if flow & 1 else (a, b, pa, pb)
+        return known
 
     def stream_number(self, flow: int) -> int:
         """The row of the stream that a flow is now."""
@@ -121,12 +127,13 @@ class Ledger:
 
     def cut(self, block: Block) -> None:
         """Count the frames of which the capture has only the beginning."""
-        cut = [i for i, (captured, wire) in enumerate(zip(block.captured, block.wire, strict=True)) if captured < wire]
-        if cut:
-            traffic, first = self.traffic, cut[0]
-            traffic.first_cut = traffic.first_cut or At(block.time[first], block.capture, block.first_frame + first)
+        cut = np.flatnonzero(block.captured < block.wire)
+        if len(cut):
+            traffic, first = self.traffic, int(cut[0])
+            where = At(int(block.time[first]), block.capture, block.first_frame + first)
+            traffic.first_cut = traffic.first_cut or where
             traffic.cut += len(cut)
-            traffic.longest_cut = max(traffic.longest_cut, *(block.captured[i] for i in cut))
+            traffic.longest_cut = max(traffic.longest_cut, int(block.captured[cut].max()))
 
     def finish(self) -> None:
         """End of the recording."""

@@ -145,6 +145,11 @@ class Direction:
     def acknowledge(self, ack: int, stamp: Stamp) -> None:
         """The peer has everything before ``ack``."""
         self.ack_stamp = stamp
+        if self.started and not self.waiting and self.acked is not None:
+            at = self.position(ack)
+            if self.acked <= at <= self.next <= at + FAR:  # the usual case: nothing is missing, before and after
+                self.acked = at
+                return
         if not self.started and not self.waiting:
             if self.acked is None:
                 self.acked = self.first_ack = (1 << 40) + ack

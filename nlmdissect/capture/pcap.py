@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CaptureError
-from . import records
+from . import records, walks
 from .block import Block, Defect, Source
 from .formats import SUPPORTED, link_name, refuse_link
 from .unpack import Unpacked
 
 BLOCK = 4 << 20  # bytes of file per block; one record longer than this gets a block of its own
+FIRST_BLOCK = 1 << 18  # tells how fast this capture is read
 MAX_RECORD = 256 << 20  # a longer record is a broken length, not a packet
 
 FILE_HEADER = 24
@@ -82,14 +83,12 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
     header = read_header(source.path, stream.read(FILE_HEADER))
     source.link_types.append(link_name(header.link))
     source.snaplen = header.snaplen
-    rest = b""
+    rest, size = b"", FIRST_BLOCK
     while True:
-        data = stream.read(max(BLOCK, len(rest)))
-        buf = rest + data
-        starts = [0] * (len(buf) // header.record)
-        count, at, stop = records.walk_pcap(
-            buf, 0, len(buf), header.big, header.record, header.captured_at, MAX_RECORD, starts
-        )
+        buf = stream.read(max(size, len(rest)), rest)
+        ended, size = len(buf) == len(rest), BLOCK
+        starts = walks.room(len(buf) // header.record)
+        count, at, stop = walks.walk_pcap(buf, header.big, header.record, header.captured_at, MAX_RECORD, starts)
         if count:
             block = _block(buf, np.array(starts[:count], dtype=np.int64), header, capture, source.frames + 1)
             note_frames(source, block)
@@ -99,7 +98,7 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
             source.defects.append(Defect(capture, source.frames + 1, "file", "record_too_long"))
             source.truncated = True
             return
-        if not data:
+        if ended:
             break
     if rest:
         source.defects.append(Defect(capture, source.frames + 1, "file", "record_cut"))
@@ -109,7 +108,7 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
 def note_frames(source: Source, block: Block) -> None:
     """Add a block to the counts of its source."""
     source.frames += len(block.at)
-    low, high = min(block.time), max(block.time)
+    low, high = int(block.time.min()), int(block.time.max())
     source.first = low if source.first is None else min(source.first, low)
     source.last = high if source.last is None else max(source.last, high)
 
@@ -131,9 +130,9 @@ def _block(
         buf=buf,
         capture=capture,
         first_frame=first_frame,
-        at=(starts + header.record).tolist(),
-        captured=word[starts + header.captured_at].tolist(),
-        wire=word[starts + header.wire_at].tolist(),
-        time=time.tolist(),
-        link=[header.link] * len(starts),
+        at=starts + header.record,
+        captured=word[starts + header.captured_at].astype(np.int64),
+        wire=word[starts + header.wire_at].astype(np.int64),
+        time=time,
+        link=np.full(len(starts), header.link, np.int64),
     )

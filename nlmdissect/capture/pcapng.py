@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import CaptureError
-from . import records
+from . import records, walks
 from .block import Block, Defect, Source
 from .formats import NO_PACKET, SUPPORTED, link_name, refuse_link
 from .interfaces import OptionsCutError, Section, drop_count, nanoseconds, read_interface, read_statistics
-from .pcap import BLOCK, MAX_RECORD, Words, note_frames, words
+from .pcap import BLOCK, FIRST_BLOCK, MAX_RECORD, Words, note_frames, words
 from .unpack import Unpacked
 
 MAX_INTERFACES = 1 << 16  # in one section
@@ -60,13 +60,12 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
     were described and no link type among them is supported.
     """
     reader = _Reader(source, capture)
-    rest = b""
+    rest, size = b"", FIRST_BLOCK
     while True:
-        data = stream.read(max(BLOCK, len(rest)))
-        buf = rest + data
+        buf = stream.read(max(size, len(rest)), rest)
+        ended, size = len(buf) == len(rest), BLOCK
         at = 0
-        room = len(buf) // 12
-        starts, kinds = [0] * room, [0] * room
+        starts, kinds = walks.room(len(buf) // 12), walks.room(len(buf) // 12)
         while True:
             block, at, more = reader.step(buf, at, starts, kinds)
             if block is not None:
@@ -79,7 +78,7 @@ def blocks(stream: Unpacked, source: Source, capture: int) -> Iterator[Block]:
             source.truncated = True
             break
         rest = buf[at:]
-        if not data:
+        if ended:
             if rest:
                 source.defects.append(Defect(capture, source.frames + 1, "file", "block_cut"))
                 source.truncated = True
@@ -100,13 +99,13 @@ class _Reader:
         self.links: dict[int, None] = {}  # link types in order of appearance, over all sections
         self.unsupported: Counter[tuple[int, int]] = Counter()  # frames by (number of the interface, link type)
 
-    def step(self, buf: bytes, at: int, starts: list[int], kinds: list[int]) -> tuple[Block | None, int, bool]:
+    def step(self, buf: bytes, at: int, starts: walks.Room, kinds: walks.Room) -> tuple[Block | None, int, bool]:
         """Read on from ``at``: (frames if any, where it stands, True when more bytes are needed or ``fault`` is set).
 
         ``starts`` and ``kinds`` are room to work in, made once per buffer: a step may be as short as one block.
         """
         section = self.section
-        count, at, stop = records.walk_pcapng(buf, at, len(buf), section.big, MAX_RECORD, starts, kinds)
+        count, at, stop = walks.walk_pcapng(buf, at, section.big, MAX_RECORD, starts, kinds)
         block = self._frames(buf, starts[:count], kinds[:count]) if count else None
         if self.fault:
             return block, at, True
@@ -150,7 +149,7 @@ class _Reader:
                 return at + length, False
         raise AssertionError
 
-    def _frames(self, buf: bytes, first: list[int], second: list[int]) -> Block | None:
+    def _frames(self, buf: bytes, first: walks.Room, second: walks.Room) -> Block | None:
         """The records that the walk found, as columns; stops before the first one that contradicts itself."""
         section = self.section
         word = words(buf, section.big)
@@ -183,7 +182,7 @@ class _Reader:
                 good, self.fault = place, reason
         options = timed & (length >= 36 + (captured + 3 & ~3))
         for i in np.flatnonzero((options | obsolete | (kinds == records.INTERFACE_STATISTICS))[:good]).tolist():
-            self._note(buf, first[i], second[i], int(length[i]), int(captured[i]), int(interface[i]))
+            self._note(buf, int(first[i]), int(second[i]), int(length[i]), int(captured[i]), int(interface[i]))
         keep = np.flatnonzero((kinds != records.INTERFACE_STATISTICS)[:good])
         if not len(keep):
             return None
@@ -193,41 +192,37 @@ class _Reader:
             buf=buf,
             capture=self.capture,
             first_frame=self.source.frames + 1,
-            at=(starts + np.where(simple[keep], 12, 28)).tolist(),
-            captured=captured[keep].tolist(),
-            wire=wire[keep].tolist(),
+            at=starts + np.where(simple[keep], 12, 28),
+            captured=captured[keep],
+            wire=wire[keep],
             time=self._times(word, starts, interface, timed),
             link=self._link(interface, packet),
         )
 
-    def _times(self, word: Words, starts: Ints, of: Ints, timed: Bools) -> list[int]:
+    def _times(self, word: Words, starts: Ints, of: Ints, timed: Bools) -> Ints:
         time = np.zeros(len(starts), dtype=np.int64)
         for number in np.unique(of[timed]).tolist():
             mine = timed & (of == number)
             ticks = word[starts[mine] + 12].astype(np.uint64) << np.uint64(32) | word[starts[mine] + 16]
             time[mine], bad = nanoseconds(ticks, self.section.interfaces[number])
             self.counts["time_out_of_range"] += bad
-        result: list[int] = time.tolist()
         if not timed.all():
             # A Simple Packet Block has no time: it gets that of the frame before it, which is the best that is known.
-            for i, known in enumerate(timed.tolist()):
-                if not known:
-                    result[i] = result[i - 1] if i else self.time
+            before = np.maximum.accumulate(np.where(timed, np.arange(len(time)), -1))
+            time = np.where(before >= 0, time[before], self.time)
             self.counts["frame_without_time"] += int((~timed).sum())
-        self.time = result[-1]
-        return result
+        self.time = int(time[-1])
+        return time
 
-    def _link(self, of: Ints, packet: Bools) -> list[int]:
+    def _link(self, of: Ints, packet: Bools) -> Ints:
         if packet.all() and len(self.section.interfaces) == 1:
             only = self.section.interfaces[0]
             only.frames += len(of)
-            return [only.link] * len(of)
+            return np.full(len(of), only.link, np.int64)
         for number, count in zip(*np.unique(of[packet], return_counts=True), strict=True):
             self.section.interfaces[int(number)].frames += int(count)
-        links = [interface.link for interface in self.section.interfaces]
-        return [
-            links[number] if known else NO_PACKET for number, known in zip(of.tolist(), packet.tolist(), strict=True)
-        ]
+        links = np.array([interface.link for interface in self.section.interfaces] or [NO_PACKET], np.int64)
+        return np.where(packet, links[np.where(packet, of, 0)], NO_PACKET)
 
     def _note(self, buf: bytes, at: int, kind: int, length: int, captured: int, interface: int) -> None:
         """Read the drop counters of one statistics block or packet."""

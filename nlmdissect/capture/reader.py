@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+import numpy as np
+
 from nlmdissect.findings import At
 
 from .block import Block
 from .collect import Collector
 from .control import read_arp, read_unreachable
 from .dns import Answer, Answers
+from .engine import Engine
 from .files import Progress, Recording
 from .fragments import Fragments, raw_packet
 from .ledger import FRAME_BITS, Ledger
@@ -31,17 +34,12 @@ from .rows import (
     SEGMENT,
     SIGNAL,
     VERIFIER,
-    WIDTH,
 )  # fmt: skip
-from .scan import scan
 from .streams import SlowRoad
-from .tables import GROW, endpoint, grow, new_tables
+from .tables import GROW, endpoint, grow
 from .transport import ACK, FIN, RST, SYN
 
 Ends = tuple[int, int, int, int]
-
-ROWS = 1 << 12
-"""Rows of the hot loop between two visits of Python."""
 
 OVERLAP = 100_000_000
 """ns. Files that overlap by less follow each other: a rotated set. Clocks of several queues differ by less."""
@@ -59,9 +57,10 @@ class MessageReader:
         self, recording: Recording, keep: Iterable[tuple[int, int]] = (), progress: Progress | None = None
     ) -> None:
         self._recording = recording
-        self._progress = progress
+        self._tell = progress
         self._keep = nfs_bits(keep)
-        self._tables = new_tables()
+        self._engine = Engine()
+        self._tables = self._engine.tables
         self._ledger = Ledger(self._tables)
         self._collector = Collector(self._tables, self._ledger)
         wrong = partial(self._ledger.defect, "tcp")
@@ -74,9 +73,8 @@ class MessageReader:
         self._capture = -1
         self._frames = 0  # of all blocks before this one
         self._now = 0
-        self._out = [0] * (ROWS * WIDTH)
-        self._small = [0] * (64 * WIDTH)
         self._answers = Answers()
+        self._read: tuple[int, int | None] = (0, None)  # bytes, of how many
 
     @property
     def traffic(self) -> Traffic:
@@ -105,18 +103,21 @@ class MessageReader:
         return Batch(self._collector.batch(self._now), signals)
 
     def _block(self, block: Block) -> None:
-        if not block.at:
+        if not len(block.at):
             return
         if block.capture != self._capture:
-            self._enter(block.capture, block.time[0])
+            self._enter(block.capture, int(block.time[0]))
+        if self._engine.consider(*self._read):
+            tables = self._engine.tables
+            self._tables = self._ledger.tables = self._collector.tables = self._slow.tables = tables
         self._ledger.cut(block)
         done = 0
         while done < len(block.at):
-            begin = done
-            done, used = self._scan(block, begin, self._out)
-            self._take(block, self._out, used, self._frames)
+            done = self._scan(block, done, self._frames)
+            if self._slow.open and done < len(block.at):
+                self._slow.settle(int(block.time[done - 1]), self._frames + done)
         self._frames += len(block.at)
-        self._now = max(block.time)
+        self._now = int(block.time.max())
         self._lanes[self._lane][0] = max(self._lanes[self._lane][0], self._now)
         self._slow.settle(self._now, self._frames)
 
@@ -130,25 +131,34 @@ class MessageReader:
             self._lanes.append([time, capture])
             self._lane = len(self._lanes) - 1
 
-    def _scan(self, block: Block, begin: int, out: list[int]) -> tuple[int, int]:
-        if self._tables.used[GROW] and not grow(self._tables):
-            self._ledger.defect("tcp", "table_full")
-        scope = self._lanes[self._lane][1] + 1
-        base = block.capture << FRAME_BITS | block.first_frame
-        return scan(
-            block.buf, block.at, block.captured, block.wire, block.time, block.link,
-            self._tables, self._lane, scope, base, self._keep, begin, out,
-        )  # fmt: skip
+    def _progress(self, done: int, total: int | None) -> None:
+        self._read = done, total
+        if self._tell:
+            self._tell(done, total)
 
-    def _take(self, block: Block, out: list[int], used: int, order: int) -> None:
+    def _scan(self, block: Block, begin: int, order: int) -> int:
+        """Scan frames of a block from ``begin`` on, and act on the rows; the first frame that is not done."""
+        scope, slow = self._lanes[self._lane][1] + 1, len(self._slow.open)
+        done, rows, times, full = self._engine.scan(block, begin, self._lane, scope, self._keep, slow)
+        if full:
+            self._ledger.defect("tcp", "table_full")
+        self._take(block, rows, times, order)
+        return done
+
+    def _take(self, block: Block, rows: list[list[int]], times: list[int], order: int) -> None:
         """Act on rows. ``order`` counts the frames of all blocks before this one."""
         buf, collector, ledger = block.buf, self._collector, self._ledger
-        for k in range(0, used, WIDTH):
-            kind, i, a, b, c, d, e, f, g, h = out[k : k + WIDTH]
-            stamp = (order + i, block.time[i], block.capture, block.first_frame + i)
+        place = 0
+        while place < len(rows):
+            kind, i, a, b, c, d, e, f, g, h = rows[place]
+            stamp = (order + i, times[place], block.capture, block.first_frame + i)
             ledger.where = stamp[2:]
+            place += 1
             if kind == MESSAGE:
-                collector.simple(a, e, buf[b : b + c], d, f, g, stamp)
+                first = place - 1
+                while place < len(rows) and rows[place][0] == MESSAGE:
+                    place += 1
+                collector.several(rows[first:place], times[first:place], order, block)
             elif kind == SEGMENT:
                 self._slow.segment(a, b, c, d, buf[e : e + f], g, h, stamp)
             elif kind == SIGNAL:
@@ -188,9 +198,8 @@ class MessageReader:
         packet = raw_packet(v6, addresses[src], addresses[dst], protocol, ident & 0xFFFF, whole[0])
         wire = len(packet) - len(whole[0]) + whole[1]
         _, now, capture, frame = stamp
-        one = Block(packet, capture, frame, [0], [len(packet)], [wire], [now], [229 if v6 else 228])
-        _, used = self._scan(one, 0, self._small)
-        self._take(one, self._small, used, stamp[0])
+        columns = ([0], [len(packet)], [wire], [now], [229 if v6 else 228])
+        self._scan(Block(packet, capture, frame, *(np.array(c, np.int64) for c in columns)), 0, stamp[0])
 
     def _tcp_signal(self, flow: int, seq: int, ack: int, flags: int, ident: int, stamp: Stamp) -> None:
         kind = Kind.RST if flags & RST else Kind.FIN if flags & FIN else Kind.SYNACK if flags & ACK else Kind.SYN

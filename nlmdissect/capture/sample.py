@@ -61,7 +61,7 @@ class Sketch:
 
     def add(self, block: Block) -> None:
         """Add the frames of a block."""
-        low, high = min(block.time), max(block.time)
+        low, high = int(block.time.min()), int(block.time.max())
         self.first = low if self.first is None else min(self.first, low)
         self.last = high if self.last is None else max(self.last, high)
         keys, times = self._fingerprints(_Fields(block))
@@ -140,10 +140,10 @@ class _Fields:
         self.buf = buf
         self._bytes = np.frombuffer(buf, dtype=np.uint8)
         self._words = np.ndarray((len(buf) - 3,), dtype=">u4", buffer=buf, strides=(1,))
-        at = np.array(block.at, dtype=np.int64)
-        link = np.array(block.link, dtype=np.int64)
-        self.time: Ints = np.array(block.time, dtype=np.int64)
-        self.end: Ints = at + np.array(block.captured, dtype=np.int64)
+        at = block.at
+        link = block.link
+        self.time = block.time
+        self.end: Ints = at + block.captured
         type_at, packet = at.copy(), at.copy()
         typed = np.zeros(len(at), dtype=np.bool_)
         known = np.zeros(len(at), dtype=np.bool_)

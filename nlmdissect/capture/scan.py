@@ -12,12 +12,13 @@ is not in order. They share ``tables.Tables``, and a connection belongs to one r
   the connection SLOW. From then on each of its segments, of both directions and also without data, is a SEGMENT row.
   The hot loop does not touch the columns ``flow_state``, ``flow_next``, ``flow_left`` and ``flow_more`` of a SLOW
   connection, so streams.py finds in them the state of the moment of the hand-over.
-* When the rows of a block are done, streams.py gives back each connection that has nothing waiting: it writes those
-  columns and makes the connection FAST.
+* Now and then streams.py gives back each connection that has nothing waiting: it writes those columns and makes the
+  connection FAST.
 
 Rows are in frame order and both roads feed one consumer, so a reply is never judged before its call.
 
-The loop stops early when a table must grow or the rows are full; the caller makes room and calls again from there.
+The loop stops early when a table must grow, when the rows are full, and when it is time to look which connections can
+come back; the caller makes room and calls again from there.
 
 Written in the subset that numba compiles: integers and flat arrays, no objects, every read of the buffer behind a
 test against ``end``. Lengths are of two kinds: what was on the wire, and what was captured of it. The headers tell the
@@ -47,7 +48,7 @@ from .rows import (
     WIDTH,
     put,
 )  # fmt: skip
-from .tables import GROW, Ints, Tables, endpoint, pair
+from .tables import GROW, PATIENCE, Ints, Tables, endpoint, pair
 from .transport import datagram, first_fragment, segment
 
 SILENCE = 5 * 10**9
@@ -67,7 +68,7 @@ def scan(
     room = len(out) - 16 * WIDTH
     used = t.used
     for i in range(begin, len(at)):
-        if k > room or used[GROW]:
+        if k > room or used[GROW] or used[PATIENCE] <= 0:
             return i, k
         o = at[i]
         end = o + captured[i]

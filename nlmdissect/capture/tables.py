@@ -15,8 +15,9 @@ MAX_PAIRS = 1 << 18
 MAX_CONNECTIONS = 1 << 17
 ASKED = 1 << 20
 
-ENDPOINTS, PAIRS, CONNECTIONS, GROW = 0, 1, 2, 3
-"""Places in ``Tables.used``: three counts, and "a table must grow before the next frame"."""
+ENDPOINTS, PAIRS, CONNECTIONS, GROW, PATIENCE = 0, 1, 2, 3, 4
+"""Places in ``Tables.used``: three counts, "a table must grow before the next frame", and how many more rows for the
+slow road there may be until somebody looks which connections can come back."""
 
 FAST, SLOW = 0, 1
 """Who follows a connection: the hot loop, or streams.py."""
@@ -94,7 +95,7 @@ def new_tables(size: int = 256) -> Tables:
         return 4 * size if name.endswith("_slot") else 2 * size if name.startswith("flow_") else size
 
     columns = {name: column(width(name)) for name in Tables._fields if name not in ("used", "ep_mac", "asked")}
-    return Tables(used=[0] * 4, ep_mac=column(size, -1), asked=bytearray(ASKED), **columns)
+    return Tables(used=[0] * 5, ep_mac=column(size, -1), asked=bytearray(ASKED), **columns)
 
 
 def endpoint(t: Tables, kind: int, w0: int, w1: int, w2: int, w3: int) -> int:
@@ -230,6 +231,13 @@ def grow(t: Tables) -> bool:
     return not full
 
 
+def rehash(t: Tables) -> None:
+    """Find slots for everything known: they are empty, and of another length than they were."""
+    for which in (ENDPOINTS, PAIRS, CONNECTIONS):
+        count, t.used[which] = t.used[which], 0
+        _rehash(t, which, count)
+
+
 def _rehash(t: Tables, which: int, count: int) -> None:
     """Find new slots for everything known, in the old order, so that numbers stay what they are."""
     for n in range(count):
@@ -241,7 +249,7 @@ def _rehash(t: Tables, which: int, count: int) -> None:
             t.pair_packets[n] = packets
         else:
             ends, ports = t.conn_ends[n], t.conn_ports[n]
-            flags, isns = t.conn_flags[n], t.flow_isn[2 * n : 2 * n + 2]
+            flags, isn, back = t.conn_flags[n], t.flow_isn[2 * n], t.flow_isn[2 * n + 1]
             flow(t, ends >> 20, ends & 0xFFFFF, ports >> 16, ports & 0xFFFF, t.conn_lane[n])
             t.conn_flags[n] = flags
-            t.flow_isn[2 * n : 2 * n + 2] = isns
+            t.flow_isn[2 * n], t.flow_isn[2 * n + 1] = isn, back

@@ -9,7 +9,7 @@ from .dns import PORT, is_answer
 from .follow import MASK, count_other, follow, hand_over, wants
 from .probe import CUT, HEADER, NOTHING, OTHER, REPLY, WINDOW, be16, be32, classify, is_reply, plausible, sane_flavor
 from .rows import CALLS, CLOSED, DEFECT, DNS, MESSAGE, SEGMENT, SIGNAL, TOO_MANY_CONNECTIONS, put
-from .tables import LOST, SLOW, SYNC, UNSEEN, Ints, Tables, flow
+from .tables import LOST, PATIENCE, SLOW, SYNC, UNSEEN, Ints, Tables, flow
 from .verifiers import asked_nfs, take_answer
 
 OLD = 1 << 22
@@ -101,6 +101,7 @@ def segment(
         k = put(out, k, SIGNAL, i, f, seq, ack, flags, ident, fresh, 0, 0)
     account(t, f, size, now, frame, flags & RST)
     if slow:
+        t.used[PATIENCE] -= 1
         return put(out, k, SEGMENT, i, f, seq, ack, flags, pay, got, size, fresh)
     if flags & RST:
         return k

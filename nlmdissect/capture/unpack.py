@@ -6,14 +6,15 @@ libraries are imported when a file needs them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 from ..errors import CaptureError
+from .ahead import ahead
 from .formats import compression_of
 
-PLAIN = 1 << 20  # bytes read at a time
-PACKED = 1 << 16
+PACKED = 1 << 16  # bytes read at a time
+HERE = 1 << 20  # bytes unpacked before a thread is worth it
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
 XZ_OUTPUT = 1 << 12
@@ -29,30 +30,32 @@ class Unpacked:
         self.consumed = 0
         self.fault = ""
         self._raw = raw
+        self._wanted = 0
         self._ahead = b""
         self._ahead = self._fetch(PACKED)
         self.compression = compression_of(self._ahead)
         match self.compression:
             case "gzip":
-                self._pieces = self._gzip()
+                self._pieces = self._in_turn(self._gzip())
             case "zstd":
-                self._pieces = self._zstd()
+                self._pieces = self._in_turn(self._zstd())
             case "xz":
-                self._pieces = self._xz()
+                self._pieces = self._in_turn(self._xz())
             case _:
                 self._pieces = self._plain()
         self._rest = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer only at the end."""
+    def read(self, size: int, before: bytes = b"") -> bytes:
+        """``before``, and the next ``size`` bytes; fewer only at the end."""
         # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
-        rest, pieces, have = self._rest, [], 0
+        rest, pieces, have = self._rest, [memoryview(before)], 0
         while True:
             pieces.append(rest[: size - have])
             have += len(pieces[-1])
             if have == size:
                 self._rest = rest[len(pieces[-1]) :]
                 return b"".join(pieces)
+            self._wanted = size - have
             rest = memoryview(next(self._pieces, b""))
             if not rest:
                 self._rest = rest
@@ -63,7 +66,18 @@ class Unpacked:
         self._rest = memoryview(data + self._rest)
 
     def close(self) -> None:
+        self._pieces.close()
         self._raw.close()
+
+    def _in_turn(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+        """The beginning of a packed file here, for it may be all that is wanted; the rest in another thread."""
+        given = 0
+        for piece in pieces:
+            yield piece
+            given += len(piece)
+            if given > HERE:
+                yield from ahead(pieces)
+                return
 
     def _fetch(self, size: int) -> bytes:
         if self._ahead:
@@ -76,8 +90,8 @@ class Unpacked:
         self.consumed += len(data)
         return data
 
-    def _plain(self) -> Iterator[bytes]:
-        while data := self._fetch(PLAIN):
+    def _plain(self) -> Generator[bytes, None, None]:
+        while data := self._fetch(self._wanted):
             yield data
 
     def _gzip(self) -> Iterator[bytes]:

@@ -45,11 +45,25 @@ class Callback:
 
 @dataclass(slots=True)
 class Dealings:
-    """``said[who]`` are the transmissions of one owner about one file, in order; ``callbacks`` are all there are."""
+    """``said[who]`` are the transmissions of one owner about one file, in order: collected when somebody asks, which
+    is seldom. ``callbacks`` are all there are.
+    """
 
-    said: dict[Who, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    requests: list[Request]
     callbacks: list[Callback] = field(default_factory=list)
     _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
+    _said: dict[Who, list[Said]] | None = None
+
+    @property
+    def said(self) -> dict[Who, list[Said]]:
+        if self._said is None:
+            self._said = defaultdict(list)
+            for r in self.requests:
+                if r.op is not Op.GRANTED and r.readable:
+                    self._said[who(r)] += [Said(send.at, r) for send in r.sends]
+            for of in self._said.values():
+                of.sort(key=lambda said: said.at)
+        return self._said
 
     def about(self, r: Request, after: At) -> Iterator[Said]:
         """What the owner of ``r`` said after a moment about a range that overlaps that of ``r``."""
@@ -87,12 +101,7 @@ def who(r: Request) -> Who:
 
 def dealings(requests: list[Request]) -> Dealings:
     """Read all of them."""
-    found = Dealings()
-    for r in requests:
-        if r.op is not Op.GRANTED and r.readable:
-            found.said[who(r)] += [Said(send.at, r) for send in r.sends]
-    for of in found.said.values():
-        of.sort(key=lambda said: said.at)
+    found = Dealings(requests)
     for r in requests:
         if r.op is Op.GRANTED and r.readable:
             callback = _callback(found, r)

@@ -31,6 +31,11 @@ class Claim(NamedTuple):
     end: int
     exclusive: bool
 
+    @classmethod
+    def whole(cls, file: File, owner: Owner, piece: Piece) -> Claim:
+        """All of a piece."""
+        return cls(file, owner, piece.start, piece.end, piece.exclusive)
+
 
 class Outcome(StrEnum):
     """What became of an orphan."""

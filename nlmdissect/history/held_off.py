@@ -48,6 +48,8 @@ def held_off(requests: list[Request], boots: Iterable[Boot]) -> list[HeldOff]:
     restarts: dict[int, list[Boot]] = {}
     for boot in boots:
         restarts.setdefault(boot.host, []).append(boot)
+    if not any(a.status == GRACE for r in requests for a in r.answers):
+        return []
     answers = sorted(
         ((a.order, a.at, a.status, r) for r in requests if r.op is not Op.GRANTED for a in r.answers),
         key=lambda item: item[0],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +103,23 @@ def read_history(paths: Sequence[str | Path], progress: Progress | None = None, 
     Raises CaptureError for a path that is no capture, or for files that are not one recording, and UsageError for a
     host that the recording does not show.
     """
-    whose = whose or {}
+    with uncollected():
+        return _read(paths, progress, whose or {})
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without looking for garbage in cycles: millions of records are made and none, and each look passes over all."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose) -> History:
     recording = open_recording(with_loopbacks(paths, whose))
     reader = MessageReader(recording, KEEP, progress)
     named = NameReader()

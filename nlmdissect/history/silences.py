@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
 
 
@@ -31,7 +32,9 @@ class Silence:
 
 
 def silences(r: Request, dealings: Dealings, boots: Iterable[Boot], last: int) -> Iterator[Silence]:
-    """Those of one request; ``last`` is the end of the recording (ns)."""
+    """Those of one request that lasted longer than a second; ``last`` is the end of the recording (ns)."""
+    if _at_once(r):
+        return
     pending: list[Send] = []
     both: list[Send | Answer] = [*r.sends, *r.answers]
     for item in sorted(both, key=lambda item: item.order):
@@ -43,6 +46,14 @@ def silences(r: Request, dealings: Dealings, boots: Iterable[Boot], last: int) -
     done = [a for a in r.answers if final(a.status)]
     if pending and not done:
         yield from _silence(r, dealings, boots, last, pending, None)
+
+
+def _at_once(r: Request) -> bool:
+    """Whether a request was sent once, and answered within a second, as nearly all are."""
+    if len(r.sends) != 1 or len(r.answers) != 1:
+        return False
+    sent, answer = r.sends[0], r.answers[0]
+    return sent.order < answer.order and answer.at.time - sent.at.time <= SECOND
 
 
 def _silence(

@@ -24,9 +24,8 @@ from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
 
-ALIVE = frozenset(
-    {H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING}
-)  # a grant of the same again goes on with the same hold
+UNLOCKED = "unlocked"
+ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
 
 
 @dataclass(slots=True)
@@ -93,6 +92,11 @@ class LockTable:
             self._step(new, event, at)
         self._put(claim, put(outside, new), [*outside, new], at)
 
+    def add(self, claim: Claim, asked: At, granted: At, released: At) -> int:
+        """A hold that came and went and met nobody; its number."""
+        self.rows.append(Row(len(self.rows), *claim, asked, granted, released, UNLOCKED))
+        return len(self.rows) - 1
+
     def refuse_reclaim(self, claim: Claim, status: str, at: At, call: At, boot: Boot | None) -> list[Piece]:
         """A reclaim was refused. Returns the pieces that it named, as they were before."""
         inside, outside = self._cut(claim)
@@ -126,7 +130,7 @@ class LockTable:
                 late = Outcome.MISSING if before is H.ORPHANED else Outcome.UNANSWERED
                 self._fate(claim, piece, late if too_late else Outcome.RELEASED, at)
             if piece.state is H.RELEASED:
-                self._close(piece, at, "unlocked")
+                self._close(piece, at, UNLOCKED)
         self._set(claim, inside, outside)
 
     def answer_callback(self, claim: Claim, event: E, at: At) -> None:
@@ -163,7 +167,7 @@ class LockTable:
         self._step(piece, event, at)
         if piece.state is H.RELEASED:
             if before in (H.ORPHANED, H.RECLAIMING):
-                self._fate(_whole(file, owner, piece), piece, Outcome.GONE, at)
+                self._fate(Claim.whole(file, owner, piece), piece, Outcome.GONE, at)
             self._drop(file, owner, piece, at, event.value)
 
     def server_restarted(self, boot: Boot) -> None:
@@ -172,7 +176,7 @@ class LockTable:
         for file, owner, piece in list(self.of(server=boot.host)):
             before = piece.state
             if before in (H.ORPHANED, H.RECLAIMING):
-                self._fate(_whole(file, owner, piece), piece, Outcome.SUPERSEDED, at)
+                self._fate(Claim.whole(file, owner, piece), piece, Outcome.SUPERSEDED, at)
             self._step(piece, E.SERVER_RESTARTED, at)
             if piece.state is H.ORPHANED:
                 piece.boot, piece.reclaim = boot.number, None
@@ -184,9 +188,9 @@ class LockTable:
         """Orphans that nothing decided."""
         for file, owner, piece in self.of():
             if piece.state is H.ORPHANED:
-                self._fate(_whole(file, owner, piece), piece, Outcome.MISSING, None)
+                self._fate(Claim.whole(file, owner, piece), piece, Outcome.MISSING, None)
             elif piece.state is H.RECLAIMING:
-                self._fate(_whole(file, owner, piece), piece, Outcome.UNANSWERED, None)
+                self._fate(Claim.whole(file, owner, piece), piece, Outcome.UNANSWERED, None)
 
     def _reclaimed(
         self, claim: Claim, inside: list[Piece], outside: list[Piece], at: At, asked: At, boot: Boot | None
@@ -233,7 +237,7 @@ class LockTable:
                 if piece.state is H.STOLEN and before is not H.STOLEN:
                     self.thefts.append(grant)
                     if before in (H.ORPHANED, H.RECLAIMING):
-                        self._fate(_whole(file, other, piece), piece, Outcome.STOLEN, at, by=owner)
+                        self._fate(Claim.whole(file, other, piece), piece, Outcome.STOLEN, at, by=owner)
                 elif piece.state is H.DOUBTED and before is H.HELD:
                     self.collisions.append(grant)
                 elif piece.state is H.RELEASED:
@@ -267,7 +271,7 @@ class LockTable:
 
     def _drop(self, file: File, owner: Owner, piece: Piece, at: At, how: str) -> None:
         self._close(piece, at, how)
-        self._set(_whole(file, owner, piece), [], [p for p in self.pieces[file][owner] if p is not piece])
+        self._set(Claim.whole(file, owner, piece), [], [p for p in self.pieces[file][owner] if p is not piece])
 
     def _set(self, claim: Claim, inside: list[Piece], outside: list[Piece]) -> None:
         left = [piece for piece in inside if piece.state is not H.RELEASED]
@@ -293,7 +297,3 @@ class LockTable:
             row = self.rows[piece.hold]
             if row.released is not None:
                 row.released, row.how = None, ""
-
-
-def _whole(file: File, owner: Owner, piece: Piece) -> Claim:
-    return Claim(file, owner, piece.start, piece.end, piece.exclusive)

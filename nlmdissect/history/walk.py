@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nlmdissect.findings import At
+from nlmdissect.history.calm import Calm, calm
 from nlmdissect.history.fates import Claim, File, Owner
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait as Wait
@@ -44,23 +45,31 @@ class _Event(NamedTuple):
 
 
 def walk(
-    calls: Calls, requests: list[Request], boots: list[Boot], names: Names, heard: Loopback, until: int | None = None
-) -> Walked:
+    calls: Calls, requests: list[Request], boots: list[Boot], names: Names, heard: Loopback, until: int | None = None,
+    shortcut: bool = True,
+) -> Walked:  # fmt: skip
     """Run every event up to ``until`` (ns; None: to the end) through the machines.
 
-    With ``until``, what nothing has decided by then stays undecided: orphans have no fate yet.
+    With ``until``, what nothing has decided by then stays undecided: orphans have no fate yet. Without ``shortcut``
+    holds that are calm are walked as well, which is slower and the same.
     """
     walker = _Walker(requests, boots, names)
-    agenda: list[_Event] = []
-    for number, r in enumerate(requests):
-        agenda += walker.agenda_of(number, r)
     times = np.sort(np.concatenate([calls.time[calls.frame > 0], calls.reply_time[calls.reply_frame > 0]]))
+    agenda: list[_Event] = walker.notices(calls)
     for boot in boots:
         place, time = float(np.searchsorted(times, boot.not_after.time)) - 0.5, boot.not_after.time
         agenda.append(_Event(place, time, partial(walker.restarted, boot)))
+    calm_ones: list[Calm] = []
+    if shortcut and until is None:
+        freed = [send.order for r in requests if r.op is Op.FREE_ALL for send in r.sends]
+        calm_ones = calm(requests, [*freed, *(event.order for event in agenda)])
+    known = {number for one in calm_ones for number in (one.lock_number, one.unlock_number)}
+    agenda += [_Event(one.order, one.lock.answers[0].at.time, partial(walker.calm, one)) for one in calm_ones]
+    for number, r in enumerate(requests):
+        if number not in known:
+            agenda += walker.agenda_of(number, r)
     for at, run in walker.watching.of(heard):
         agenda.append(_Event(float(np.searchsorted(times, at.time)) + 0.1, at.time, run))
-    agenda += walker.notices(calls)
     agenda.sort(key=lambda event: event.order)
     for event in agenda:
         if until is None or event.time <= until:
@@ -78,6 +87,13 @@ class _Walker:
         self.states: dict[int, request.R] = {}
         # requests that were asked and not decided, or given up and perhaps under way
         self.open: dict[File, dict[int, Request]] = defaultdict(dict)
+
+    def calm(self, one: Calm) -> None:
+        """All of a hold with which nothing was wrong, at the moment of its grant."""
+        lock, at = one.lock, one.lock.answers[0].at
+        number = self.table.add(_claim(lock), lock.sends[0].at, at, one.unlock.answers[0].at)
+        self.done.calm.append((number, one))
+        self.watching.locked(lock.server, lock.client, at)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -231,8 +247,7 @@ class _Walker:
             self.table.finish()
         still = [(number, r) for of in self.open.values() for number, r in of.items()]
         done.undecided = [(r, self.states[n]) for n, r in sorted(still) if self.states[n] in UNDECIDED]
-        done.steps += self.table.steps + self.watching.steps
-        done.steps.sort(key=lambda step: step.at)
+        done.loud += self.table.steps + self.watching.steps
         return done
 
     def _reclaim(self, r: Request, answer: Answer | None, pieces: tuple[Piece, ...]) -> Reclaim:
@@ -247,7 +262,7 @@ class _Walker:
     def _request_step(self, number: int, event: request.E | None, at: At) -> None:
         if event is not None and number in self.states:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
-            self.done.steps.append(step)
+            self.done.loud.append(step)
             r = self.requests[number]
             of = self.open[File(r.server, r.fh)]
             if self.states[number] in LISTENING:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nlmdissect.history.calm import Calm
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait
 from nlmdissect.history.watching import Edge
+from nlmdissect.machines.hold import HOLD
 from nlmdissect.machines.machine import Step
+from nlmdissect.machines.monitor import MONITOR
 from nlmdissect.machines.ranges import Piece
-from nlmdissect.machines.request import R
+from nlmdissect.machines.request import REQUEST, R
 from nlmdissect.rpc.requests import Answer, Request
+
+MACHINES = (REQUEST.name, HOLD.name, MONITOR.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Reclaim:
 @dataclass(slots=True)
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
-    decided when the walk ended.
+    decided when the walk ended. ``calm`` are the holds that were not walked, with their numbers, and ``loud`` the steps
+    of everything else.
     """
 
     table: LockTable
@@ -39,4 +45,11 @@ class Walked:
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+    loud: list[Step] = field(default_factory=list)
+    calm: list[tuple[int, Calm]] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps, in order; those of calm holds are made here. In one frame those of requests come first."""
+        steps = self.loud + [step for number, one in self.calm for step in (*one.asked(), *one.held(number))]
+        return sorted(steps, key=lambda step: (step.at, MACHINES.index(step.machine), step.thing))

@@ -36,7 +36,9 @@ class Watching:
 
     def event(self, watcher: int, watched: int, event: E, at: At) -> None:
         """Something happened between two hosts."""
-        edge = self.edges.setdefault((watcher, watched), Edge(len(self.edges), watcher, watched))
+        edge = self.edges.get((watcher, watched))
+        if edge is None:
+            edge = self.edges[watcher, watched] = Edge(len(self.edges), watcher, watched)
         before = edge.state
         edge.state, step = MONITOR.step(at, edge.number, before, event)
         if edge.state is not before or event is not E.LOCKED:
@@ -46,8 +48,10 @@ class Watching:
 
     def locked(self, server: int, client: int, at: At) -> None:
         """A monitored lock was granted: each of the two has an interest in the other's restarts."""
-        self.event(server, client, E.LOCKED, at)
-        self.event(client, server, E.LOCKED, at)
+        for watcher, watched in ((server, client), (client, server)):
+            edge = self.edges.get((watcher, watched))
+            if edge is None or MONITOR.to.get((edge.state, E.LOCKED), edge.state) is not edge.state:
+                self.event(watcher, watched, E.LOCKED, at)
 
     def restarted(self, host: int, at: At) -> None:
         """A host restarted: it reads its list of names again, and its lockd starts with an empty one."""

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.verifiers import Verifiers
@@ -81,14 +83,15 @@ def lives(streams: list[Stream], calls: Calls, verifiers: Verifiers) -> Lives:
 
 def counted(calls: Calls) -> Iterator[Step]:
     """Lock calls over UDP whose xids count up from one to the next."""
-    last: dict[tuple[int, int, int], tuple[int, At]] = {}
     fresh = (calls.program == NLM) & (calls.tcp == 0) & (calls.frame != 0) & (calls.repeats == NONE)
-    for row in fresh.nonzero()[0].tolist():
-        flow = int(calls.src[row]), int(calls.sport[row]), int(calls.dst[row])
-        xid = int.from_bytes(int(calls.xid[row]).to_bytes(4, "big"), "little")
-        at = calls.at(row)
-        if flow in last:
-            by = (xid - last[flow][0]) % 2**32
-            if 1 <= by <= SMALL_HOLE:
-                yield Step(flow[0], flow[2], last[flow][1], at, by - 1)
-        last[flow] = xid, at
+    rows = np.flatnonzero(fresh)
+    flows = (calls.dst[rows], calls.sport[rows], calls.src[rows])
+    order = np.lexsort(flows)  # stable: the calls of a flow in their order
+    rows = rows[order]
+    xids = calls.xid[rows].astype(np.uint32).byteswap().astype(np.int64)
+    by = np.diff(xids) % 2**32
+    same = np.logical_and.reduce([np.diff(column[order]) == 0 for column in flows])
+    hits = np.flatnonzero(same & (by >= 1) & (by <= SMALL_HOLE))
+    for hit in hits[np.argsort(rows[hits + 1])].tolist():
+        before, row = int(rows[hit]), int(rows[hit + 1])
+        yield Step(int(calls.src[row]), int(calls.dst[row]), calls.at(before), calls.at(row), int(by[hit]) - 1)

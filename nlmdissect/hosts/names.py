@@ -128,11 +128,12 @@ def names(
     for signal in signals:
         if signal.kind is Kind.ARP:
             found.cards[signal.src].add(signal.b)
-    for request in requests:
-        found.roles[request.server].add("server")
-        found.roles[request.client].add("client")
-        if request.op is not Op.GRANTED:
-            _claim(found, request.client, texts[request.caller_name])
+    told = dict.fromkeys((r.server, r.client, r.op is Op.GRANTED, r.caller_name) for r in requests)
+    for server, client, granted, name in told:
+        found.roles[server].add("server")
+        found.roles[client].add("client")
+        if not granted:
+            _claim(found, client, texts[name])
     for request in requests:
         if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
             for sender in {request.server, *(int(calls.src[send.row]) for send in request.sends)}:
@@ -143,8 +144,8 @@ def names(
         _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])], announced=True)
     # a client whose own statd refuses to monitor sends no NLM call at all, but it does mount
     signed = ((calls.program == NLM) | (calls.program == MOUNT)) & (calls.machinename != NONE)
-    for row in signed.nonzero()[0].tolist():
-        _claim(found, int(calls.src[row]), texts[int(calls.machinename[row])])
+    for host, number in dict.fromkeys(zip(calls.src[signed].tolist(), calls.machinename[signed].tolist(), strict=True)):
+        _claim(found, host, texts[number])
     ours = (calls.program == NLM) | (calls.program == NSM) | (calls.program == PORTMAP)
     hosts = {*calls.src[ours].tolist(), *calls.dst[ours].tolist(), *found.roles}
     claimed = {name for names in found.claimed.values() for name in names}

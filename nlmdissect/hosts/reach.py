@@ -86,11 +86,12 @@ def unreached(
         if s.kind is Kind.ICMP and s.quoted is not None and s.quoted.protocol in (TCP, UDP):
             q = s.quoted
             errors[Path(q.src, q.dst, q.dport, q.protocol == TCP)].append(s)
-    served: dict[int, list[tuple[At, int]]] = defaultdict(list)
-    for r in requests:
-        if r.op is not Op.GRANTED:
-            served[r.server] += [(a.at, r.client) for a in r.answers]
     events = _events(calls, requests, signals, traffic.streams, errors)
+    callees = {path.callee for path in events}
+    served: dict[int, list[tuple[At, int]]] = defaultdict(list)
+    for r in requests if events else ():
+        if r.op is not Op.GRANTED and r.server in callees:
+            served[r.server] += [(a.at, r.client) for a in r.answers]
     found: list[Unreached] = []
     for path, of in events.items():
         port = ports.get((path.callee, path.port, path.tcp))
@@ -126,17 +127,31 @@ def _events(
     for path, of in errors.items():
         events[path] += [_Event(s.at, False) for s in of if not _closed(path, s)]
     _tcp(signals, streams, events)
-    for r in requests:
+    slow = _slow(calls)
+    for r in requests if slow or events else ():
         if r.op is Op.GRANTED or r.asynchronous:
             continue  # whether a _MSG arrived, only its _RES can tell, over another port
         for number, send in enumerate(r.sends):
             row = send.row
             path = Path(r.client, r.server, int(calls.dport[row]), False)
-            if not calls.tcp[row]:
+            if not calls.tcp[row] and (path in slow or path in events):
                 events[path].append(_Event(send.at, False, repeated=number > 0))
                 if calls.reply_frame[row]:
                     events[path].append(_Event(calls.reply_at(row), True))
     return events
+
+
+def _slow(calls: Calls) -> set[Path]:
+    """Paths over UDP with a call that was not answered soon: on all others every try got through."""
+    of = (calls.program == NLM) & (calls.tcp == 0) & (calls.frame != 0)
+    took = calls.reply_time - calls.time
+    rows = of & ~((calls.reply_frame != 0) & (took >= 0) & (took < SOON))
+    return {
+        Path(src, dst, port, False)
+        for src, dst, port in zip(
+            calls.src[rows].tolist(), calls.dst[rows].tolist(), calls.dport[rows].tolist(), strict=True
+        )
+    }
 
 
 def _closed(path: Path, error: Signal) -> bool:

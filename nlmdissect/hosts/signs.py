@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum, auto
+from typing import NamedTuple
 
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
@@ -54,8 +54,7 @@ STRENGTH = {
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """``host`` is the endpoint that it is about; ``value`` an NSM state or a port; ``key`` tells signs of one kind
     apart.
     """
@@ -91,10 +90,10 @@ def signs(
 
 def _answers(requests: list[Request]) -> Iterator[Sign]:
     for r in requests:
+        if r.op is Op.GRANTED:
+            continue
+        name = f"NLM_{r.op}"
         for a in r.answers:
-            if r.op is Op.GRANTED:
-                continue
-            name = f"NLM_{r.op}"
             if r.reclaim:
                 if a.status == GRANTED:
                     yield Sign(a.at, r.server, What.RECLAIMED, f"{name} reclaim answered GRANTED")
@@ -157,8 +156,8 @@ def _clients(calls: Calls, texts: Texts, requests: list[Request]) -> Iterator[Si
             if before not in (None, r.state):
                 yield Sign(r.at, r.client, What.STATE, f"NLM_LOCK state={r.state}, it was {before}", r.state)
         cookie = texts[r.cookie]
-        number = int.from_bytes(cookie, "little")
-        if len(cookie) == 4 and FIRST_COOKIE <= number < FIRST_COOKIE + EARLY_COOKIES:
+        number = int.from_bytes(cookie, "little") if len(cookie) == 4 else 0
+        if FIRST_COOKIE <= number < FIRST_COOKIE + EARLY_COOKIES:
             used = cookies.get((r.client, r.cookie))
             cookies[r.client, r.cookie] = r.at.time
             if used is not None and r.at.time - used > 5 * SECOND:

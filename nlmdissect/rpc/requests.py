@@ -27,6 +27,7 @@ from nlmdissect.protocols.nlm import END, span, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes
+AT_A_TIME = 1 << 13  # rows that are Python's at one time
 RESULT_WITHIN = 60 * 10**9  # ns: a _RES from another address than was asked comes at once, or not at all
 GRANTED, BLOCKED, GRACE = "GRANTED", "BLOCKED", "DENIED_GRACE_PERIOD"
 UNREADABLE = "UNREADABLE"  # answered, but the body is cut, encrypted or malformed: it says nothing
@@ -121,13 +122,49 @@ def requests(calls: Calls) -> list[Request]:
     """Every NLM request of the recording, in the order of first transmission. Calls of other programs are left out."""
     found = _Requests(calls)
     nlm = (calls.program == NLM) & (calls.version != 0) & (calls.version != 2) & (calls.frame != 0)
-    for row in nlm.nonzero()[0].tolist():
-        procedure = int(calls.procedure[row])
-        if procedure in PROCEDURES:
-            found.call(row, *PROCEDURES[procedure])
-        elif procedure in ANSWERS:
-            found.result(row, ANSWERS[procedure])
+    rows = nlm.nonzero()[0]
+    for first in range(0, len(rows), AT_A_TIME):
+        some = rows[first : first + AT_A_TIME]
+        columns = [getattr(calls, name)[some].tolist() for name in _Call._fields]
+        for row, c in zip(some.tolist(), map(_Call._make, zip(*columns, strict=True)), strict=True):
+            if c.procedure in PROCEDURES:
+                found.call(row, c, *PROCEDURES[c.procedure])
+            elif c.procedure in ANSWERS:
+                found.result(row, ANSWERS[c.procedure])
     return found.all
+
+
+class _Call(NamedTuple):
+    """A row of the table of calls, as Python's own numbers: those of numpy are slow one by one."""
+
+    order: int
+    time: int
+    capture: int
+    frame: int
+    reply_order: int
+    reply_time: int
+    reply_capture: int
+    reply_frame: int
+    src: int
+    dst: int
+    xid: int
+    version: int
+    procedure: int
+    rpc_status: int
+    status: int
+    cookie: int
+    caller_name: int
+    fh: int
+    oh: int
+    svid: int
+    offset: int
+    length: int
+    exclusive: int
+    block: int
+    reclaim: int
+    state: int
+    bad: int
+    encrypted: int
 
 
 class _Requests:
@@ -139,9 +176,8 @@ class _Requests:
         self._asked: dict[tuple[int, Op, int], Request] = {}
         self._waits: dict[tuple[int, ...], set[int]] = {}  # (client, fh, svid, start, end) -> servers
 
-    def call(self, row: int, op: Op, asynchronous: bool) -> None:
-        c = self._calls
-        request = self._new(row, op, asynchronous)
+    def call(self, row: int, c: _Call, op: Op, asynchronous: bool) -> None:
+        request = _new(c, op, asynchronous)
         r = request
         wait = (r.client, r.fh, r.svid, r.start, r.end)
         if op is Op.LOCK and r.block and r.readable:
@@ -151,19 +187,19 @@ class _Requests:
         key = (op, asynchronous, r.version, r.server, r.client, r.cookie, r.fh, r.oh, r.svid, r.start, r.end,
                r.exclusive, r.block, r.reclaim)  # fmt: skip
         earlier = self._by_arguments.get(key)
-        if earlier is not None and r.readable and self._continues(earlier, row):
+        if earlier is not None and r.readable and self._continues(earlier, c):
             request = earlier
         else:
             self._by_arguments[key] = request
             self.all.append(request)
-        request.sends.append(Send(int(c.order[row]), c.at(row), row))
+        request.sends.append(Send(c.order, At(c.time, c.capture, c.frame), row))
         if asynchronous and request.cookie != NONE:
             self._by_cookie[request.server, request.client, op, request.cookie] = request
-            self._asked[int(c.src[row]), op, request.cookie] = request
-            if c.rpc_status[row] > 0:  # a Linux server that cannot serve a _MSG says SYSTEM_ERR and sends no _RES
-                self._answer(request, row, RPC_STATUS[c.rpc_status[row]])
-        elif c.reply_frame[row]:
-            self._answer(request, row, self._status(row))
+            self._asked[c.src, op, request.cookie] = request
+            if c.rpc_status > 0:  # a Linux server that cannot serve a _MSG says SYSTEM_ERR and sends no _RES
+                self._answer(request, row, c, RPC_STATUS[c.rpc_status])
+        elif c.reply_frame:
+            self._answer(request, row, c, RPC_STATUS[c.rpc_status] if c.rpc_status > 0 else _stat(c.status))
 
     def result(self, row: int, op: Op) -> None:
         """A _RES call: the answer to the latest _MSG of the other host with this cookie.
@@ -181,43 +217,35 @@ class _Requests:
                 return
         if request is not None:
             at = At(int(c.time[row]), int(c.capture[row]), int(c.frame[row]))
-            request.answers.append(Answer(int(c.order[row]), at, self._stat(row), row))
+            request.answers.append(Answer(int(c.order[row]), at, _stat(int(c.status[row])), row))
 
-    def _answer(self, request: Request, row: int, status: str) -> None:
-        c = self._calls
-        request.answers.append(Answer(int(c.reply_order[row]), c.reply_at(row), status, row))
+    def _answer(self, request: Request, row: int, c: _Call, status: str) -> None:
+        at = At(c.reply_time, c.reply_capture, c.reply_frame)
+        request.answers.append(Answer(c.reply_order, at, status, row))
 
-    def _status(self, row: int) -> str:
-        c = self._calls
-        if c.rpc_status[row] > 0:
-            return RPC_STATUS[c.rpc_status[row]]
-        return self._stat(row)
-
-    def _stat(self, row: int) -> str:
-        status = int(self._calls.status[row])
-        return status_name(status) if status != NONE else UNREADABLE
-
-    def _continues(self, earlier: Request, row: int) -> bool:
-        c, last = self._calls, earlier.sends[-1]
-        if 0 < earlier.state != c.state[row] > 0:
+    def _continues(self, earlier: Request, c: _Call) -> bool:
+        last = earlier.sends[-1]
+        if 0 < earlier.state != c.state > 0:
             return False  # the client's next life counts its cookies from the beginning again
-        if int(c.xid[row]) == int(c.xid[last.row]):
-            return bool(c.time[row] - last.at.time <= 2 * POLL_WITHIN)
-        answered = [a for a in earlier.answers if a.order < c.order[row]]
+        if c.xid == self._calls.xid[last.row]:
+            return c.time - last.at.time <= 2 * POLL_WITHIN
+        answered = [a for a in earlier.answers if a.order < c.order]
         if answered and final(answered[-1].status):
             return False
-        return bool(c.time[row] - last.at.time <= POLL_WITHIN)
+        return c.time - last.at.time <= POLL_WITHIN
 
-    def _new(self, row: int, op: Op, asynchronous: bool) -> Request:
-        c = self._calls
-        src, dst = int(c.src[row]), int(c.dst[row])
-        server, client = (src, dst) if op is Op.GRANTED else (dst, src)
-        start, end = span(int(c.offset[row]), int(c.length[row]))
-        if c.version[row] != 4 and end > 0xFFFFFFFF:  # 32-bit versions: nothing lies beyond, so this is the end
-            end = END
-        cookie, caller_name, fh, oh, svid = (int(x[row]) for x in (c.cookie, c.caller_name, c.fh, c.oh, c.svid))
-        return Request(
-            op, asynchronous, int(c.version[row]), server, client, cookie, caller_name, fh, oh, svid, start, end,
-            bool(c.exclusive[row] == 1), bool(c.block[row] == 1), bool(c.reclaim[row] == 1), int(c.state[row]),
-            readable=not c.bad[row] and not c.encrypted[row] and (fh != NONE or op is Op.FREE_ALL),
-        )  # fmt: skip
+
+def _stat(status: int) -> str:
+    return status_name(status) if status != NONE else UNREADABLE
+
+
+def _new(c: _Call, op: Op, asynchronous: bool) -> Request:
+    server, client = (c.src, c.dst) if op is Op.GRANTED else (c.dst, c.src)
+    start, end = span(c.offset, c.length)
+    if c.version != 4 and end > 0xFFFFFFFF:  # 32-bit versions: nothing lies beyond, so this is the end
+        end = END
+    readable = not c.bad and not c.encrypted and (c.fh != NONE or op is Op.FREE_ALL)
+    return Request(
+        op, asynchronous, c.version, server, client, c.cookie, c.caller_name, c.fh, c.oh, c.svid, start, end,
+        c.exclusive == 1, c.block == 1, c.reclaim == 1, c.state, readable,
+    )  # fmt: skip

@@ -30,7 +30,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
     application that lost its lock.
     """
     by: dict[tuple[int, int], list[Grant]] = {}
-    yield Judged(sum(1 for step in history.walked.steps if step.event == "notified_alive"))
+    yield Judged(sum(1 for step in history.walked.loud if step.event == "notified_alive"))
     for grant in history.walked.table.thefts:
         if grant.before is H.EXPOSED:
             by.setdefault((grant.file.server, grant.owner.client), []).append(grant)

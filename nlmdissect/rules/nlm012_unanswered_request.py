@@ -39,13 +39,14 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
     """
     found: dict[tuple[int, int], list[Silence]] = {}
     loose: list[Silence] = []
+    judged = 0
     for r in history.requests:
         if r.op in ELSEWHERE:
             continue
         if not r.readable:  # which calls are one request cannot be told
             yield NotAssessed("requests are cut or encrypted")
             continue
-        yield Judged()
+        judged += 1
         for case in silences(r, history.dealings, history.boots, history.extent.last):
             if case.lasted <= (LONG if case.answer else history.kind(r.client).again * SECOND):
                 continue  # under way, or answered in time
@@ -55,6 +56,7 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
                 loose.append(case)
             else:
                 found.setdefault((r.server, r.client), []).append(case)
+    yield Judged(judged)
     if loose:
         count = f"{len(loose)} NLM request{'s' if len(loose) > 1 else ''}"
         frame = loose[0].sends[0].at.frame

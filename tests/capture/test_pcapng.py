@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ END = struct.pack("<HH", 0, 0)
 
 def read(data: bytes) -> tuple[list[Block], Source]:
     recording = open_recording(["-"], stdin=io.BytesIO(data))
-    blocks = list(recording.blocks())
+    columns = ("at", "captured", "wire", "time", "link")
+    blocks = [replace(b, **{name: getattr(b, name).tolist() for name in columns}) for b in recording.blocks()]
     return blocks, recording.sources[0]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from support.packets import START
 
 from nlmdissect.capture.block import Block
@@ -79,7 +80,8 @@ class Frames:
             at = [0, *itertools.accumulate(map(len, cut))][: len(cut)]
             time = [START * 10**9 + round(seconds * 10**9) for seconds, _ in some]
             wire = [len(frame) for _, frame in some]
-            yield Block(b"".join(cut), 0, first + 1, at, [len(c) for c in cut], wire, time, [self.link] * len(cut))
+            columns = (at, [len(c) for c in cut], wire, time, [self.link] * len(cut))
+            yield Block(b"".join(cut), 0, first + 1, *(np.array(column, np.int64) for column in columns))
 
 
 def read(recording: object, keep: Iterable[tuple[int, int]] = ()) -> Reading:

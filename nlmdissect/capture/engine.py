@@ -1,0 +1,90 @@
+"""Who runs the loops over all frames: Python for small captures, machine code for large ones. Both give the same.
+
+Compiled code is fifty times as fast and is not there at once, so the price is weighed at each block. For a file, what
+is left would take as long, a byte, as what is done; a pipe is expected to go on for as long as it has gone.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from . import compiled
+from .block import Block
+from .ledger import FRAME_BITS
+from .rows import WIDTH
+from .scan import scan
+from .tables import GROW, PATIENCE, Tables, grow, new_tables
+
+ROWS = 1 << 14
+"""Rows of the hot loop between two visits of Python."""
+
+SLOW_ROWS = 32
+"""Rows for the slow road between two looks at it, or so many for each connection on it: a look costs as much."""
+
+
+class Engine:
+    """Runs the hot loop. ``tables`` are others after ``consider`` said so."""
+
+    def __init__(self) -> None:
+        self.tables: Tables = new_tables()
+        self._scan: Any = None
+        self._record: Any = None
+        self._spent = 0.0
+        self._columns: tuple[Block | None, tuple[list[int], ...]] = (None, ())
+        self._out: Any = [0] * (ROWS * WIDTH)
+
+    def consider(self, done: int, total: int | None) -> bool:
+        """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
+        read; None for a pipe.
+        """
+        if self._record is not None or not done or not self._spent:
+            return False
+        left = self._spent if total is None else self._spent * (total - done) / done
+        if left < compiled.LOAD or left < compiled.price() or (functions := compiled.load()) is None:
+            return False
+        self.use(functions)
+        return True
+
+    def use(self, functions: compiled.Compiled) -> None:
+        """Go on with compiled code, and with other tables."""
+        self._scan = functions(scan)
+        self._record, self.tables = compiled.record_of(self.tables)
+        self._out = np.zeros(ROWS * WIDTH, np.int64)
+
+    def scan(
+        self, block: Block, begin: int, lane: int, scope: int, keep: int, slow: int
+    ) -> tuple[int, list[list[int]], list[int], bool]:
+        """Walk frames of a block from ``begin`` on: the first one not done, the rows (``rows.py``), the time of each
+        row's frame, and whether a table is full. ``slow`` connections are on the slow road.
+        """
+        full = bool(self.tables.used[GROW]) and not grow(self.tables)
+        base = block.capture << FRAME_BITS | block.first_frame
+        self.tables.used[PATIENCE] = SLOW_ROWS * max(slow, 1)
+        if self._record is not None:
+            done, used = self._scan(
+                np.frombuffer(block.buf, np.uint8), block.at, block.captured, block.wire, block.time, block.link,
+                self._record, lane, scope, base, keep, begin, self._out,
+            )  # fmt: skip
+            found = self._out[:used].reshape(-1, WIDTH)
+            return done, found.tolist(), block.time[found[:, 1]].tolist(), full
+        start = perf_counter()
+        at, captured, wire, time, link = self._lists(block)
+        done, used = scan(
+            block.buf, at, captured, wire, time, link,
+            self.tables, lane, scope, base, keep, begin, self._out,
+        )  # fmt: skip
+        self._spent += perf_counter() - start
+        rows = [self._out[k : k + WIDTH] for k in range(0, used, WIDTH)]
+        return done, rows, [time[row[1]] for row in rows], full
+
+    def _lists(self, block: Block) -> tuple[list[int], ...]:
+        """The columns of a block as lists; of one that is visited several times they are kept."""
+        if self._columns[0] is block:
+            return self._columns[1]
+        lists = tuple(c.tolist() for c in (block.at, block.captured, block.wire, block.time, block.link))
+        if len(block.at) > 1:
+            self._columns = block, lists
+        return lists

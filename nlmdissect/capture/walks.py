@@ -1,0 +1,37 @@
+"""The loops of ``records.py``, as machine code in a process that has it, else as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import compiled, records
+
+Room = Any
+"""A list of int for the plain loops, an array of int64 for the others."""
+
+
+def room(size: int) -> Room:
+    """Where a walk writes what it finds."""
+    return [0] * size if compiled.functions() is None else np.empty(size, np.int64)
+
+
+def walk_pcap(buf: bytes, big: bool, header: int, length_at: int, limit: int, starts: Room) -> tuple[int, int, int]:
+    """``records.walk_pcap`` over a whole buffer."""
+    if isinstance(starts, list) or (functions := compiled.functions()) is None:
+        return records.walk_pcap(buf, 0, len(buf), big, header, length_at, limit, starts)
+    found: tuple[int, int, int] = functions(records.walk_pcap)(
+        np.frombuffer(buf, np.uint8), 0, len(buf), big, header, length_at, limit, starts
+    )
+    return found
+
+
+def walk_pcapng(buf: bytes, at: int, big: bool, limit: int, starts: Room, kinds: Room) -> tuple[int, int, int]:
+    """``records.walk_pcapng`` from ``at`` to the end of a buffer."""
+    if isinstance(starts, list) or (functions := compiled.functions()) is None:
+        return records.walk_pcapng(buf, at, len(buf), big, limit, starts, kinds)
+    found: tuple[int, int, int] = functions(records.walk_pcapng)(
+        np.frombuffer(buf, np.uint8), at, len(buf), big, limit, starts, kinds
+    )
+    return found

@@ -1,0 +1,268 @@
+"""The compiled loop gives what the plain one gives, row for row: on recordings, on made and on damaged ones.
+
+It is compiled with numba's bounds checking here, so that a read without a test before it is an IndexError.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.captures import SHARED
+from support.damage import load
+from support.packets import TCP, UDP, ethernet, ipv4, rpc_call, rpc_reply, tcp, udp
+from support.reading import Frames
+
+from nlmdissect.capture import compiled, pcap, pcapng, records, scan, tables
+from nlmdissect.capture.engine import Engine
+from nlmdissect.capture.files import open_recording
+from nlmdissect.capture.reader import MessageReader
+from nlmdissect.history.history import read_history
+from nlmdissect.rules import run
+
+pytest.importorskip("numba")
+
+OURS = Path(__file__).parents[2] / "captures"
+RECORDINGS = [path for folder in (SHARED, OURS) for path in sorted(folder.glob("*.pcap*"))]
+CORPUS = [path for path in RECORDINGS if path.stat().st_size < 400_000 and path.suffix == ".pcap"]
+NLM = 100021
+
+
+@pytest.fixture(scope="module")
+def functions() -> compiled.Compiled:
+    made = compiled.Compiled(boundscheck=True)
+    made(scan.scan)
+    return made
+
+
+def everything(recording: object, keep: object, functions: compiled.Compiled | None, after: int = 0) -> list[object]:
+    """All that a reader gives. With ``functions``, those run from block ``after`` on."""
+    reader = MessageReader(recording, keep)  # type: ignore[arg-type]
+    blocks = 0
+
+    def consider(engine: Engine, done: int, total: int | None) -> bool:
+        nonlocal blocks
+        blocks += 1
+        if functions is None or blocks != after + 1:
+            return False
+        engine.use(functions)
+        return True
+
+    reader._engine.consider = consider.__get__(reader._engine)  # type: ignore[method-assign]
+    found: list[object] = []
+    for batch in reader:
+        m = batch.messages
+        found.append([m.arena, *(getattr(m, name).tolist() for name in m.__slots__ if name != "arena")])
+        found.append(batch.signals)
+    traffic = reader.traffic
+    found += [traffic.streams, traffic.activity, traffic.programs, traffic.defects, traffic.endpoints.addresses]
+    return [*found, traffic.endpoints.macs, traffic.cut, traffic.first_cut, traffic.longest_cut]
+
+
+def small_blocks(patch: pytest.MonkeyPatch, size: int = 2000) -> None:
+    for module in (pcap, pcapng):
+        patch.setattr(module, "FIRST_BLOCK", size)
+        patch.setattr(module, "BLOCK", size)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+def test_recordings_are_read_alike(path: Path, functions: compiled.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = [(3, 3), (3, 7), (2, 4)]
+    assert everything(open_recording([path]), keep, None) == everything(open_recording([path]), keep, functions)
+    small_blocks(monkeypatch)
+    plain = everything(open_recording([path]), (), None)
+    for after in (0, 1, 7):
+        assert plain == everything(open_recording([path]), (), functions, after)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+def test_findings_are_the_same(path: Path, functions: compiled.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, _ = run(read_history([path]))
+    small_blocks(monkeypatch)
+    monkeypatch.setattr(compiled, "LOAD", -1.0)
+    monkeypatch.setattr(compiled, "price", lambda: 0.0)
+    monkeypatch.setattr(compiled, "load", lambda: functions)
+    monkeypatch.setattr(compiled, "functions", lambda: functions)
+    used: list[Engine] = []
+    monkeypatch.setattr(Engine, "use", lambda engine, code, use=Engine.use: (used.append(engine), use(engine, code)))
+    found, _ = run(read_history([path]))
+    assert found == plain
+    assert used or path.stat().st_size < 6000
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[list[tuple[float, bytes]], int, int]:
+    """Some frames in a row of a recording: bytes changed, frames cut, left out, doubled and exchanged."""
+    recording = load(draw(st.sampled_from(CORPUS)))
+    frames = recording.frames if recording else []
+    first = draw(st.integers(0, max(len(frames) - 1, 0)))
+    some = [(frame.time / 1e9 - 1.7e9, frame.data) for frame in frames[first : first + draw(st.integers(1, 120))]]
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    for _ in range(draw(st.integers(0, 40))):
+        n = chance.randrange(len(some)) if some else 0
+        if not some:
+            break
+        time, data = some[n]
+        match chance.randrange(6):
+            case 0 | 1 if data:
+                at = chance.randrange(min(len(data), 120))
+                data = data[:at] + chance.choice((b"\0", b"\xff", b"\x80", chance.randbytes(1))) + data[at + 1 :]
+                some[n] = time, data
+            case 2:
+                some[n] = time, data[: chance.randrange(len(data) + 1)]
+            case 3:
+                del some[n]
+            case 4:
+                some.insert(n, (time, data))
+            case _:
+                m = chance.randrange(len(some))
+                some[n], some[m] = some[m], some[n]
+    return some, draw(st.sampled_from((1, 7, 50, 1000))), draw(st.sampled_from((1 << 30, 60, 96, 130)))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(damaged(), st.integers(0, 3))
+def test_damaged_recordings_are_read_alike(
+    functions: compiled.Compiled, made: tuple[list[tuple[float, bytes]], int, int], after: int
+) -> None:
+    frames, block, snaplen = made
+    source = Frames(frames, per_block=block, snaplen=snaplen)
+    assert everything(source, [(3, 3)], None) == everything(source, [(3, 3)], functions, after)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=150), max_size=30), st.sampled_from((0, 1, 12, 101, 108, 113, 276)))
+def test_random_bytes_are_read_alike(functions: compiled.Compiled, data: list[bytes], link: int) -> None:
+    source = Frames([(float(n), frame) for n, frame in enumerate(data)], link=link)
+    assert everything(source, (), None) == everything(source, (), functions)
+
+
+def test_tables_that_grow_stay_the_same(functions: compiled.Compiled) -> None:
+    """More hosts and connections than the first tables hold, over the exchange of the tables."""
+    frames = []
+    for n in range(1200):
+        host, xid = f"10.{n % 3}.{n // 250}.{n % 250}", n
+        call, reply = rpc_call(xid, NLM, 4, 2, bytes(60)), rpc_reply(xid, bytes(12))
+        frames.append((n * 0.001, ethernet(ipv4(host, "10.9.0.1", UDP, udp(700 + n % 7, 4045, call)))))
+        frames.append((n * 0.001, ethernet(ipv4("10.9.0.1", host, UDP, udp(4045, 700 + n % 7, reply)))))
+        frames.append((n * 0.001, ethernet(ipv4(host, "10.9.0.1", TCP, tcp(900, 2049, seq=n, flags="S")))))
+    for after in (0, 1, 5):
+        source = Frames(frames, per_block=300)
+        assert everything(source, (), None) == everything(source, (), functions, after)
+
+
+def test_walks_are_alike(functions: compiled.Compiled) -> None:
+    import numpy as np
+
+    chance = random.Random(1)
+    for _ in range(200):
+        data = b"".join(
+            struct.pack("<IIII", 1, 2, size, size) + chance.randbytes(size)
+            for size in (chance.choice((0, 5, 60, 2**31)) % 1000 for _ in range(chance.randrange(9)))
+        )[: chance.randrange(400)]
+        found, starts = [0] * (len(data) // 16), np.zeros(len(data) // 16, np.int64)
+        plain = records.walk_pcap(data, 0, len(data), False, 16, 8, 1000, found)
+        array = np.frombuffer(data, np.uint8)
+        assert functions(records.walk_pcap)(array, 0, len(data), False, 16, 8, 1000, starts) == plain
+        assert starts.tolist() == found
+        blocks = b"".join(
+            struct.pack("<II", chance.choice((1, 2, 3, 5, 6, 9, 77)), size) + bytes(size - 8)
+            for size in (chance.choice((12, 16, 24, 32, 36, 13)) for _ in range(chance.randrange(9)))
+        )
+        room = len(blocks) // 12
+        lists, arrays = ([0] * room, [0] * room), (np.zeros(room, np.int64), np.zeros(room, np.int64))
+        plain = records.walk_pcapng(blocks, 0, len(blocks), False, 1000, *lists)
+        array = np.frombuffer(blocks, np.uint8)
+        assert functions(records.walk_pcapng)(array, 0, len(blocks), False, 1000, *arrays) == plain
+        assert [a.tolist() for a in arrays] == list(lists)
+
+
+def test_bounds_are_checked_here(functions: compiled.Compiled) -> None:
+    """The tests above would notice a read behind the end."""
+    import numpy as np
+
+    starts = np.zeros(0, np.int64)
+    with pytest.raises(IndexError):
+        functions(records.walk_pcap)(np.zeros(16, np.uint8), 0, 16, False, 16, 8, 1000, starts)
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    compiled.folder.cache_clear()
+    yield
+    compiled.folder.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_code_is_kept_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    where = compiled.folder()
+    assert where is not None
+    assert where.parent == tmp_path / "cache" / "nlmdissect"
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_a_home_it_is_kept_among_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    where = compiled.folder()
+    assert where is not None
+    assert where.parent == tmp_path / f"nlmdissect-{os.getuid()}"
+    assert where.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_others_can_write_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"nlmdissect-{os.getuid()}").mkdir()
+    (tmp_path / f"nlmdissect-{os.getuid()}").chmod(0o777)
+    assert compiled.folder() is None
+
+
+def test_it_is_weighed() -> None:
+    """Little is left: no. Much is left of a file, or a pipe has gone on for long: yes, if the price is right."""
+    prices = {"LOAD": 0.5, "price": lambda: 8.0, "load": lambda: None}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in prices.items():
+            patch.setattr(compiled, name, value)
+        asked: list[float] = []
+        patch.setattr(compiled, "load", lambda: asked.append(1.0))
+        engine = Engine()
+        engine._spent = 1.0
+        assert not engine.consider(100, 100)  # nothing is left
+        assert not engine.consider(100, 800)  # 7 s
+        assert not engine.consider(100, None)
+        assert not asked
+        engine.consider(100, 1000)  # 9 s
+        assert len(asked) == 1
+        engine._spent = 9.0
+        engine.consider(100, None)
+        assert len(asked) == 2
+
+
+def test_without_numba_there_is_only_python() -> None:
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from nlmdissect.capture import compiled\n"
+        "assert compiled.load() is None and compiled.functions() is None\n"
+        "assert compiled.price() == float('inf')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_table_is_in_the_record() -> None:
+    record, view = compiled.record_of(tables.new_tables())
+    assert set(record.dtype.names) == set(tables.Tables._fields)
+    assert len(view.flow_next) == 2 * tables.MAX_CONNECTIONS
