@@ -71,6 +71,11 @@ SOON = 20 * SECOND  # a host that boots announces it about then
 DRAWN = frozenset({"NLM001", "NLM003", "NSM003", "NSM004", "NSM005"})  # as reclaims and notices with their answers
 
 
+def link(finding: Finding) -> Link | None:
+    """The arrow of a finding; None for one that is a mark."""
+    return LINKS.get(finding.code)
+
+
 def ends(history: History, finding: Finding) -> tuple[int, int] | None:
     """Between which endpoints the message of a finding went, or should have gone; None if it names only one."""
     of = LINKS[finding.code]

@@ -145,7 +145,7 @@ class Exchanges:
         return f" ({', '.join(sorted(codes))})" if codes else ""
 
     def _missing(self, finding: Finding) -> Iterator[Arrow]:
-        link = broken.LINKS.get(finding.code)
+        link = broken.link(finding)
         ends = self._ends(finding) if link else None
         if link is None or ends is None:
             return

@@ -193,7 +193,7 @@ class _Ladder:
 
     def _missing(self) -> list[Rung]:
         f = self.finding
-        link = broken.LINKS.get(f.code) if f else None
+        link = broken.link(f) if f else None
         ends = broken.ends(self.history, f) if f and link and link.broken else None
         if f is None or ends is None or not set(ends) <= set(self.hosts):
             return []
