@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.nfs import NOENT, SERVER, Wire, fh, post_op
+from support.nfs import NFS, NOENT, SERVER, Wire, fh, post_op
+from support.packets import opaque, rpc_call, rpc_reply
 
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, join
@@ -250,6 +252,22 @@ def test_nothing_is_learnt_from_bytes_that_are_not_there(read, procedure: int) -
     called = read(wire)
     assert called(b"D") is None
     assert len(called.history.calls) == 0
+
+
+@pytest.mark.parametrize(("service", "named"), [(1, True), (2, True), (3, False)])
+def test_names_behind_kerberos(read, service: int, named: bool) -> None:
+    """RFC 2203: in clear, behind a length and a sequence number, or encrypted."""
+    wire = Wire()
+
+    def wrapped(body: bytes) -> bytes:
+        return body if service == 1 else struct.pack(">II", len(body) + 4, 9) + body + opaque(b"checksum")
+
+    cred = struct.pack(">I", 6) + opaque(struct.pack(">IIII", 1, 0, 9, service) + opaque(b"context"))
+    verifier = struct.pack(">I", 6) + opaque(b"mic!")
+    args, results = wrapped(wire.name(b"R", "f")), wrapped(wire.found(b"F", 5))
+    wire.send(rpc_call(7, NFS, 3, 3, args, cred=cred, verf=verifier), True)
+    wire.send(rpc_reply(7, results, verf=verifier), False)
+    assert read(wire)(b"F") == (".../f" if named else None)
 
 
 def messages_of(path: Path) -> Messages:

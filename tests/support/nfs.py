@@ -71,13 +71,14 @@ class Wire:
         self.xid += not again
         port = 635 if program == MOUNT else 4045 if program == NLM else 2049
         version = version or self.version
-        return self._frame(rpc_call(self.xid, program, version, procedure, body, machinename="c"), True, port)
+        return self.send(rpc_call(self.xid, program, version, procedure, body, machinename="c"), True, port)
 
     def reply(self, body: bytes, *, port: int = 2049, xid: int | None = None) -> int:
         """An answer to the last call; its frame."""
-        return self._frame(rpc_reply(self.xid if xid is None else xid, body), False, port)
+        return self.send(rpc_reply(self.xid if xid is None else xid, body), False, port)
 
-    def _frame(self, message: bytes, asks: bool, port: int) -> int:
+    def send(self, message: bytes, asks: bool, port: int = 2049) -> int:
+        """A frame with these bytes, from the client if it ``asks``."""
         ends, ports = ((self.client, self.server), (800, port)) if asks else ((self.server, self.client), (port, 800))
         number = len(self.frames) + 1
         self.frames.append(((number - 1) * self.pace, ethernet(ip(*ends, 17, udp(*ports, message), ident=number))))
