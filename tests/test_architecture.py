@@ -117,13 +117,16 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_analysing_does_not_load_what_only_tables_need() -> None:
+def test_analysing_does_not_load_what_only_tables_and_pictures_need() -> None:
     modules = "nlmdissect.cli, nlmdissect.api, nlmdissect.report.text, nlmdissect.report.json"
-    code = f"import sys, {modules}; print('pandas' in sys.modules, 'scapy' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "False False\n"
-    )
+    unused = {"pandas", "scapy", "plotly", "jinja2"}
+    code = f"import sys, {modules}; print(sorted({unused!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_html_report_does_not_load_plotly() -> None:
+    code = "import sys, nlmdissect.report.html; print(sorted({'plotly', 'pandas', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_every_rule_file_is_in_the_list_and_every_rule_has_a_file() -> None:

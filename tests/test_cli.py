@@ -50,11 +50,19 @@ def test_captures_of_different_networks(captures: dict[str, Path], tmp_path: Pat
         ("stolen", ["--strict", "--fail-on", "never"], 0),
     ],
 )
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["text", "json", "html"])
 def test_exit_status(captures: dict[str, Path], name: str, options: list[str], status: int, form: str) -> None:
     done = run("analyze", captures[name], "--format", form, *options)
     assert (done.returncode, done.stderr) == (status, b"")
     assert done.stdout
+
+
+def test_html_goes_into_a_file_or_to_standard_output(captures: dict[str, Path], tmp_path: Path) -> None:
+    done = run("analyze", captures["lost"], "--format", "html", "--output", tmp_path / "report.html")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+    page = (tmp_path / "report.html").read_bytes()
+    assert page.startswith(b"<!DOCTYPE html>")
+    assert run("analyze", captures["lost"], "--format", "html").stdout.strip() == page.strip()
 
 
 @pytest.mark.parametrize(

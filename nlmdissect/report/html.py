@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nlmdissect.analysis import Analysis
+from nlmdissect.report.escape import show
 from nlmdissect.report.page import page
 from nlmdissect.report.pictures.arrange import Arranged, Size, arrange
 from nlmdissect.report.pictures.palette import LOOKS
@@ -46,6 +47,7 @@ def _environment() -> Environment:
     env = Environment(
         loader=PackageLoader("nlmdissect.report", "templates"),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -54,6 +56,13 @@ def _environment() -> Environment:
     for name in ("report.css", "report.js"):
         env.globals[name.replace(".", "_")] = Markup(env.loader.get_source(env, name)[0])  # ours, and nobody else's
     return env
+
+
+def _printable(value: object) -> object:
+    """Every expression of the template goes through this, and then through autoescape."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(map(show, value.split("\n")))
+    return value
 
 
 def _ticks(plan: Arranged) -> list[tuple[float, str]]:

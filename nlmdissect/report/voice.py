@@ -5,7 +5,9 @@ Everything here is printable text on one line (``escape.py``); none of it is saf
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 
 from nlmdissect.findings import At, LockRef
 from nlmdissect.history.history import History
@@ -41,11 +43,15 @@ class Voice:
 
     def short(self, host: int) -> str:
         """``client-a``; the address where there is no name, or where others have the same one."""
-        names = self.history.names
-        mine = names.claimed.get(host)
-        if not mine or any(mine[0] in of for other, of in names.claimed.items() if other != host):
-            return self.host(host) if mine else names.address(host)
-        return shorten(mine[0], 40)
+        mine = self.history.names.claimed.get(host)
+        if not mine:
+            return self.history.names.address(host)
+        return shorten(mine[0], 40) if self._claims[mine[0]] == 1 else self.host(host)
+
+    @cached_property
+    def _claims(self) -> Counter[str]:
+        """How many hosts call themselves so."""
+        return Counter(name for names in self.history.names.claimed.values() for name in set(names))
 
     def text(self, text: str) -> str:
         """Any text from a packet."""

@@ -19,7 +19,7 @@ from nlmdissect.report.pictures.chart import SEVERITY, Arrow, Band, Chart, Mark,
 NEAR = 14  # what is nearer to its like is merged with it
 GAP = 9  # between arrows of different kinds
 DRIFT = 60  # the most that an arrow moves for it
-LETTER, BOLD = 6.4, 7.2  # px, the width of a letter of a label, rather too much than too little
+LETTER, BOLD = 6.8, 7.8  # px, the width of a letter of a label, rather too much than too little
 LINE = 15  # px, a row of labels
 BAR, PAD, NAME = 11, 7, 17
 ROWS = 4  # of labels on a lane, unless they tell what is wrong
@@ -70,7 +70,7 @@ class Line(NamedTuple):
 
 
 class Label(NamedTuple):
-    """``end``: the text ends at ``x``, else it begins there. ``y`` is its middle."""
+    """``end``: the text ends at ``x``, else it begins there. ``y`` is its middle. ``about``: what it stands beside."""
 
     x: float
     y: int
@@ -98,15 +98,18 @@ class Arranged:
     lines: list[Line] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
 
+    @property
+    def _room(self) -> int:
+        """px for the whole time; an arrow that is moved at its end is seen whole."""
+        return self.size.width - self.size.left - (4 * PAD if self.size.left else PAD)
+
     def x(self, time: int) -> float:
         """Where a moment (ns) is."""
-        room = self.size.width - self.size.left - PAD
-        return self.size.left + room * (time - self.chart.start) / max(self.chart.end - self.chart.start, 1)
+        return self.size.left + self._room * (time - self.chart.start) / max(self.chart.end - self.chart.start, 1)
 
     def time(self, x: float) -> int:
         """The moment (ns) at a place."""
-        room = self.size.width - self.size.left - PAD
-        return round(self.chart.start + (x - self.size.left) / room * (self.chart.end - self.chart.start))
+        return round(self.chart.start + (x - self.size.left) / self._room * (self.chart.end - self.chart.start))
 
 
 class _Group(NamedTuple):
@@ -163,7 +166,7 @@ def _draw(plan: Arranged, group: _Group, beside: int | None) -> None:
     source, target = boxes[item.source], boxes[item.target]
     y = source.bars + BAR // 2
     if item.broken:
-        to = (beside or target.top + LINE) if down else target.bottom - 4
+        to = (beside or target.top + 2) if down else target.bottom - 4
     else:
         to = target.bars if down else target.bars + plan.chart.lanes[item.target].rows * (BAR + 2)
     plan.lines.append(Line(group.x, y, to, item.tone, group.words, item.broken))
@@ -242,8 +245,8 @@ def _room(plan: Arranged, used: list[list[tuple[float, float]]], group: _Group) 
     text = shorten(group.label, max(int((plan.size.width - left) / letter) - 2, 8))
     wide = len(text) * letter
     starts = [group.x + 6, group.x - 6 - wide]
-    fits = [x for x in starts if x >= left and x + wide <= plan.size.width]
-    fits = fits or [max(left, plan.size.width - wide - 2)]
+    beside = [x for x in starts if x >= left and x + wide <= plan.size.width]
+    fits = beside or [max(left, plan.size.width - wide - 2)]
     for row in range(len(used) + 1 if urgent else ROWS):
         if row == len(used):
             used.append([])
@@ -251,7 +254,7 @@ def _room(plan: Arranged, used: list[list[tuple[float, float]]], group: _Group) 
             if all(x + wide + 4 < begin or end + 4 < x for begin, end in used[row]):
                 used[row].append((x, x + wide))
                 end = x < group.x and x == starts[1]
-                return x, Label(group.x - 6 if end else x, 0, text, tone, end, group.first), row
+                return x, Label(group.x - 6 if end else x, 0, text, tone, end, group.first if beside else None), row
     return None
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nlmdissect.findings import Confidence, Finding, Severity
 from nlmdissect.history.history import History
 from nlmdissect.report.pictures.chart import Tone
+from nlmdissect.report.times import SECOND
 from nlmdissect.report.voice import Voice
 
 
@@ -66,6 +67,7 @@ MARKS: dict[str, str] = {
 }
 # fmt: on
 AT_EVIDENCE = frozenset({"NLM012", "NLM015", "NLM007", "NLM009"})  # their first frame is where it went wrong
+SOON = 20 * SECOND  # a host that boots announces it about then
 DRAWN = frozenset({"NLM001", "NLM003", "NSM003", "NSM004", "NSM005"})  # as reclaims and notices with their answers
 
 
@@ -95,7 +97,12 @@ def words(voice: Voice, finding: Finding) -> str:
     """What the arrow of a finding says."""
     roles = {"client": finding.client, "other": finding.other}
     names = {role: "another host" if host is None else voice.short(host) for role, host in roles.items()}
-    return f"{LINKS[finding.code].words.format(**names)} ({finding.code})"
+    return f"{LINKS[finding.code].words.format(**names)} ({code(finding)})"
+
+
+def code(finding: Finding) -> str:
+    """``NSM001``; ``NSM001, suspected``."""
+    return finding.code if finding.confidence is Confidence.CONFIRMED else f"{finding.code}, suspected"
 
 
 def when(history: History, finding: Finding) -> int:
@@ -103,9 +110,8 @@ def when(history: History, finding: Finding) -> int:
     boot, first = history.boot(finding.boot), finding.evidence[0].at.time
     if boot is None or not LINKS[finding.code].broken or finding.code in AT_EVIDENCE:
         return first
-    last = history.extent.last
-    over = boot.grace_over.time if boot.grace_over else min(last, boot.until or last)
-    start = boot.not_after.time
+    start, last = boot.not_after.time, history.extent.last
+    over = boot.grace_over.time if boot.grace_over else min(last, boot.until or last, start + SOON)
     if finding.code == "NLM002" and boot.told:
         start = max(start, boot.told.time)
     return (start + max(over, start)) // 2

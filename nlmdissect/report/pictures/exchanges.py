@@ -11,6 +11,7 @@ from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.report.escape import show
 from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Arrow, Mark, Tone
 from nlmdissect.report.pictures.lanes import Lanes, relevant
@@ -29,9 +30,9 @@ class Exchanges:
         self.analysis, self.lanes, self.boot = analysis, lanes, boot
         self.voice = Voice(analysis.history)
         self.findings = relevant(analysis, boot)
-        self.proves: dict[At, list[str]] = {}  # the frame that a finding is about -> codes
+        self.proves: dict[At, list[Finding]] = {}  # by the frame that they are about
         for finding in self.findings:
-            self.proves.setdefault(finding.evidence[0].at, []).append(finding.code)
+            self.proves.setdefault(finding.evidence[0].at, []).append(finding)
 
     def arrows(self) -> Iterator[Arrow]:
         for row in self.analysis.history.recoveries:
@@ -51,8 +52,8 @@ class Exchanges:
             lane = self.lanes.of(finding.client if finding.client is not None else finding.server)
             if lane is not None:
                 first = finding.evidence[0].at
-                label = f"{broken.mark(finding)} ({finding.code})"
-                yield Mark(lane, first.time, broken.tone(finding), label, finding.title, (first,))
+                label = f"{broken.mark(finding)} ({broken.code(finding)})"
+                yield Mark(lane, first.time, broken.tone(finding), label, show(finding.title), (first,))
 
     def _ends(self, finding: Finding) -> tuple[int, int] | None:
         ends = broken.ends(self.analysis.history, finding)
@@ -91,7 +92,7 @@ class Exchanges:
                 yield Arrow(source, target, look.at.time, tone, label, words, frames, look.port is None)
 
     def _notice(self, row: Recovery, t: Try, blamed: Finding | None) -> tuple[Tone, str, bool]:
-        code = f" ({blamed.code})" if blamed else ""
+        code = f" ({broken.code(blamed)})" if blamed else ""
         bad = broken.tone(blamed) if blamed else Tone.UNSURE
         if t.refused:
             return bad, f"SM_NOTIFY refused: {t.error}{code}", False
@@ -131,7 +132,7 @@ class Exchanges:
                 yield Arrow(source, target, sent.at.time, tone, "reclaim unanswered", words, (sent.at,), True)
 
     def _codes(self, *at: At) -> str:
-        codes = sorted({code for one in at for code in self.proves.get(one, ()) if code in broken.DRAWN})
+        codes = sorted({broken.code(f) for one in at for f in self.proves.get(one, ()) if f.code in broken.DRAWN})
         return f" ({', '.join(codes)})" if codes else ""
 
     def _missing(self, finding: Finding) -> Iterator[Arrow]:
@@ -141,4 +142,4 @@ class Exchanges:
             return
         first = finding.evidence[0].at
         label, time = broken.words(self.voice, finding), broken.when(self.analysis.history, finding)
-        yield Arrow(*ends, time, broken.tone(finding), label, finding.title, (first,), link.broken)
+        yield Arrow(*ends, time, broken.tone(finding), label, show(finding.title), (first,), link.broken)

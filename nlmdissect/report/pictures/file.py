@@ -66,10 +66,17 @@ class _History:
         for state in states(analysis):
             if state.row.file == file and state.start <= end and state.end >= start:
                 self.of[state.row.owner].append(state)
+        self.denied = [
+            (Owner(r.client, r.oh, r.svid), r, answer)
+            for r in self.history.requests
+            if r.op is Op.LOCK and File(r.server, r.fh) == file
+            for answer in r.answers
+            if answer.status == DENIED
+        ]
         harmed = Counter(owner for g in self.grants for owner in (g.owner, g.by))
         waited = Counter(_owner(wait) for wait in self.waits)
         owners = sorted(
-            {*self.of, *waited},
+            {*self.of, *waited, *(owner for owner, _, _ in self.denied)},
             key=lambda o: (-harmed[o], -any(s.tone is Tone.LOST for s in self.of[o]), -waited[o], -len(self.of[o]), o),
         )
         self.owners, self.folded = owners[: most - 1], owners[most - 1 :]
@@ -110,6 +117,7 @@ class _History:
         """The first range of an owner, and how many others it has."""
         ranges = [span(s.row.start, s.row.end) for s in self.of[owner]]
         ranges += [span(w.request.start, w.request.end) for w in self.waits if _owner(w) == owner]
+        ranges += [span(r.start, r.end) for of, r, _ in self.denied if of == owner]
         more = len(set(ranges)) - 1
         return f"{ranges[0]}{f' and {more} more' if more else ''}"
 
@@ -140,13 +148,9 @@ class _History:
                 yield Arrow(a, b, g.at.time, Tone.BAD, label, words, _frames(g))
 
     def _denials(self) -> Iterator[Mark]:
-        for r in self.history.requests:
-            if r.op is Op.LOCK and File(r.server, r.fh) == self.file:
-                owner = Owner(r.client, r.oh, r.svid)
-                for answer in r.answers:
-                    if answer.status == DENIED and (owner in self.owners or owner in self.folded):
-                        words = f"{kind(r.exclusive)} {span(r.start, r.end)}: {DENIED}"
-                        yield Mark(self._lane(owner), answer.at.time, Tone.PLAIN, DENIED, words, (r.at, answer.at))
+        for owner, r, answer in self.denied:
+            words = f"{kind(r.exclusive)} {span(r.start, r.end)}: {DENIED}"
+            yield Mark(self._lane(owner), answer.at.time, Tone.PLAIN, DENIED, words, (r.at, answer.at))
 
     def _restarts(self) -> Iterator[Mark]:
         for boot in self.history.boots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,10 +90,17 @@ def _finding(analysis: Analysis, which: int | str | None) -> Finding | None:
     return findings[int(which)]
 
 
-def _about(analysis: Analysis, finding: Finding) -> Iterable[int]:
-    boot = analysis.history.boot(finding.boot)
+def _about(analysis: Analysis, finding: Finding) -> set[int]:
+    """The hosts that a finding names; where it names but one, all that its evidence went to or came from."""
+    calls, boot = analysis.history.calls, analysis.history.boot(finding.boot)
     every = (finding.server, finding.client, finding.other, boot.host if boot else None)
-    return [host for host in every if host is not None]
+    found = {host for host in every if host is not None}
+    if len(found) < 2:
+        for at in (e.at for e in finding.evidence):
+            here = (calls.capture == at.capture) & (calls.frame == at.frame)
+            here |= (calls.reply_capture == at.capture) & (calls.reply_frame == at.frame)
+            found |= {*calls.src[here].tolist(), *calls.dst[here].tolist()}
+    return found
 
 
 class _Ladder:

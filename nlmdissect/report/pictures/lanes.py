@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nlmdissect.analysis import Analysis
@@ -20,12 +21,11 @@ class Lanes:
     hosts: tuple[int, ...]
     servers: int
     folded: tuple[int, ...]
+    places: Mapping[int, int]
 
     def of(self, host: int | None) -> int | None:
         """The lane of a host; None where it has none."""
-        if host in self.hosts:
-            return self.hosts.index(host)
-        return len(self.hosts) if host in self.folded else None
+        return None if host is None else self.places.get(host)
 
 
 def relevant(analysis: Analysis, boot: Boot | None) -> list[Finding]:
@@ -54,7 +54,9 @@ def choose(analysis: Analysis, boot: Boot | None, asked: frozenset[int] | None, 
     left = max(most - len(kept) - 1, 1)
     if len(servers) <= room and len(clients) <= left + 1:
         left = len(clients)
-    return Lanes((*kept, *clients[:left]), len(kept), (*servers[room:], *clients[left:]))
+    own, folded = (*kept, *clients[:left]), (*servers[room:], *clients[left:])
+    places = {host: lane for lane, host in enumerate(own)} | dict.fromkeys(folded, len(own))
+    return Lanes(own, len(kept), folded, places)
 
 
 def _harm(analysis: Analysis, boot: Boot | None) -> dict[int, tuple[int, int, int]]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from nlmdissect.analysis import Analysis
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import At, Severity
+from nlmdissect.history.waits import Wait
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.report.lines import hosts as find_hosts
 from nlmdissect.report.pictures.chart import SEVERITY, Band, Chart, Lane, Mark, Span, Tone
@@ -87,19 +88,20 @@ class _Timeline:
 
     def chart(self) -> Chart:
         held = list(self._held())
+        waits = list(self._waits())
         said = Exchanges(self.analysis, self.lanes, self.boot)
         arrows, marks = list(said.arrows()), [*self._restarts(), *said.marks(), *self._losses(held)]
         lanes = tuple(self._lanes())
         if len(lanes) > FEW:
             arrows = [a if a.tone is Tone.BAD else a._replace(label="") for a in arrows]
-        about = f"Recovery after the restart of {self.voice.host(self.boot.host)}" if self.boot else "Locks"
+        about = f"Recovery after the restart of {self.voice.host(self.boot.host)}" if self.boot else "The locks of this recording"
         return (
             Chart(
                 about,
                 self.start,
                 self.end,
                 lanes,
-                (*self._down(), *held),
+                (*self._down(), *held, *waits),
                 tuple(marks),
                 tuple(arrows),
                 tuple(grace(self.voice, self.boot) if self.boot else ()),
@@ -140,7 +142,27 @@ class _Timeline:
                 self.rows[lane] = max(rows.values(), default=0) + 1
                 yield from (self._bar(lane, state, rows[state.row.hold]) for state in found)
             else:
+                self.rows[lane] = 1
                 yield from self._together(lane, found)
+
+    def _waits(self) -> Iterator[Span]:
+        """Who was answered BLOCKED, below what is held; many of one lane lie on each other."""
+        of: dict[int, list[Wait]] = defaultdict(list)
+        for wait in self.history.walked.waits:
+            lane = self.lanes.of(wait.request.client)
+            if lane is not None and wait.since.time <= self.end and (not wait.ended or wait.ended.time >= self.start):
+                of[lane].append(wait)
+        last = self.history.extent.last
+        for lane, waits in of.items():
+            spans = [(n, w.since.time, w.ended.time if w.ended else last) for n, w in enumerate(waits)]
+            rows = pack(spans) if len(waits) <= BARS else dict.fromkeys(range(len(waits)), 0)
+            first = self.rows[lane]
+            self.rows[lane] += 1 + max(rows.values())
+            for (number, start, end), wait in zip(spans, waits, strict=True):
+                r, how = wait.request, wait.how or "still waiting at the end"
+                where = self.voice.file(self.history.texts[r.fh])
+                words = f"{kind(r.exclusive)} {span(r.start, r.end)} on {where}, svid {r.svid}: waits, {how}"
+                yield Span(lane, start, end, Tone.WAITING, words, (wait.since,), first + rows[number])
 
     def _bar(self, lane: int, state: State, row: int) -> Span:
         words = f"{self._name(state)}: {SAYS[state.tone]}"

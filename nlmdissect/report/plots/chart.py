@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from plotly.graph_objects import Figure
 
-from nlmdissect.report.pictures.arrange import BAR, Arranged, Line, Size, arrange
+from nlmdissect.report.pictures.arrange import BAR, URGENT, Arranged, Line, Size, arrange
 from nlmdissect.report.pictures.chart import Chart, Tone
 from nlmdissect.report.pictures.palette import LOOKS
 from nlmdissect.report.plots.paint import DIM, GRID, RED, TEXT, WIDTH, frame, hover, moment, safe, write
@@ -51,7 +51,7 @@ def draw(chart: Chart) -> Figure:
             layer="below",
         )
     for label in plan.labels:
-        bold = label.tone in (Tone.BAD, Tone.LOST, Tone.BOOT)
+        bold = label.tone in URGENT
         words = f"<b>{safe(label.text)}</b>" if bold else safe(label.text)
         colour = RED if label.tone in (Tone.BAD, Tone.LOST) else TEXT if bold else DIM
         write(figure, moment(plan.time(label.x)), label.y, words, colour, xanchor="right" if label.end else "left",
@@ -68,7 +68,7 @@ def _axes(figure: Figure, plan: Arranged) -> None:
         bargap=0,
         legend={"orientation": "h", "y": -40 / max(plan.height, 1), "yanchor": "top", "x": -NAMES / (WIDTH - NAMES)},
     )
-    over = (chart.end - chart.start) // 100  # a mark at the end is seen whole
+    over = (chart.end - chart.start) // 40  # a mark at the end is seen whole
     figure.update_xaxes(
         type="date",
         range=[moment(chart.start), moment(chart.end + over)],

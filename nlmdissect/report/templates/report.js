@@ -34,10 +34,10 @@
     fold.textContent = opened ? "unfold all" : "fold all";
   });
 
-  // paper has nothing to unfold
+  // paper has nothing to unfold; the long lists at the end are printed if they are open
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded = all("details:not([open])");
+    folded = all("details:not([open])").filter((one) => one.id !== "coverage" && one.id !== "defects");
     folded.forEach((one) => { one.open = true; });
   });
   addEventListener("afterprint", () => folded.forEach((one) => { one.open = false; }));
