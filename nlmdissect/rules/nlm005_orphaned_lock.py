@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
-from nlmdissect.rpc.requests import Op
+from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
 from nlmdissect.rules.nsm002_missing_client_notify import blocked_by, conflicting
 
@@ -43,9 +44,13 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     """
     yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
     found: dict[tuple[int, int], list[_Case]] = {}
+    denied: dict[tuple[int, int], list[Request]] = defaultdict(list)  # by file: there may be a million requests
+    for r in history.requests:
+        if r.op is Op.LOCK and r.status == "DENIED":
+            denied[r.server, r.fh].append(r)
     for file, owner, piece in history.walked.table.of():
         if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
-            for case in _refused(history, file, owner, piece):
+            for case in _refused(history, denied[file], file, owner, piece):
                 found.setdefault((file.server, owner.client), []).append(case)
     for (server, client), cases in found.items():
         cases.sort(key=lambda case: case.at, reverse=True)
@@ -75,15 +80,15 @@ class _Case:
     waits: bool
 
 
-def _refused(history: History, file: File, owner: Owner, piece: Piece) -> Iterator[_Case]:
+def _refused(history: History, denied: list[Request], file: File, owner: Owner, piece: Piece) -> Iterator[_Case]:
     held = (file, owner, piece)
     for wait in blocked_by(history, file.server, file.fh, owner, piece):
         if wait.ended is None and wait.last is not None:
             client = wait.request.client
             what = f"{words.host(history, client)} still waits, {wait.polls} answers BLOCKED"
             yield _Case(held, client, wait.last, what, True)
-    for r in history.requests:
-        if r.op is Op.LOCK and (r.server, r.fh) == file and r.status == "DENIED" and conflicting(r, owner, piece):
+    for r in denied:
+        if conflicting(r, owner, piece):
             at = r.answers[-1].at
             if at > piece.granted:
                 yield _Case(held, r.client, at, f"{words.host(history, r.client)} is refused: DENIED", False)

@@ -19,7 +19,6 @@ from nlmdissect.report.html import render
 from nlmdissect.report.verdict import verdict
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
-SELF_CLOSED = {"rect", "path", "circle"}
 HOSTILE = [
     b"<script>alert(1)", b"</title><script>", b'"><img src=x>', b"'onload='x()", b"{{ 7*7 }}{% x %}", b"&lt;b&gt;",
     b"</style></svg>", b"javascript:x", b"\x1b[2J\x00\xff", b"\xe2\x80\xae\xe2\x80\xa8",

@@ -72,6 +72,7 @@ DRAWN = frozenset({"NLM001", "NLM003", "NSM003", "NSM004", "NSM005"})  # as recl
 
 
 def link(finding: Finding) -> Link | None:
+    """The arrow of a finding; None for one that is a mark."""
     return LINKS.get(finding.code)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.findings import At, Finding
+from nlmdissect.findings import Finding
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
@@ -16,11 +16,13 @@ from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Arrow, Mark, Tone
 from nlmdissect.report.pictures.lanes import Lanes, relevant
 from nlmdissect.report.voice import Voice, span
-from nlmdissect.rpc.requests import GRANTED
+from nlmdissect.rpc.requests import GRANTED, UNREADABLE
 
 ALWAYS = 2**63  # later than anything in a recording
 AT_ONCE = 10**9  # ns: the first reclaim often goes out on the dead connection, and at once again on a new one
 UNHEARD = ("NSM003", "NSM004", "NSM005", "NSM010")  # findings of a notice that was sent and did not help
+UNSENT = ("NSM001", "NSM002", "NSM003", "NSM008")  # of one that was prepared and never sent
+REFUSED = ("NLM001", "NLM003")  # of reclaims
 
 
 class Exchanges:
@@ -30,9 +32,6 @@ class Exchanges:
         self.analysis, self.lanes, self.boot = analysis, lanes, boot
         self.voice = Voice(analysis.history)
         self.findings = relevant(analysis, boot)
-        self.proves: dict[At, list[Finding]] = {}  # by the frame that they are about
-        for finding in self.findings:
-            self.proves.setdefault(finding.evidence[0].at, []).append(finding)
 
     def arrows(self) -> Iterator[Arrow]:
         for row in self.analysis.history.recoveries:
@@ -76,7 +75,7 @@ class Exchanges:
         source, target = self.lanes.of(row.boot.host), self.lanes.of(row.peer)
         if source is None or target is None or source == target:
             return
-        blamed = self._blamed(row, *UNHEARD)
+        blamed = self._blamed(row, *(UNHEARD if row.tries else UNSENT))
         for t in row.tries:
             words = f"SM_NOTIFY mon_name={self.voice.text(t.name)} state={t.state} to {self.voice.host(row.peer)}"
             frames = (t.at, *([t.answered] if t.answered else []))
@@ -87,7 +86,7 @@ class Exchanges:
                 said = "never answered" if look.port is None else f"port {look.port}"
                 words = f"asks {self.voice.host(row.peer)} for the port of statd: {said}"
                 frames = (look.at, *([look.answered] if look.answered else []))
-                tone = Tone.UNSURE if look.port else Tone.BAD
+                tone = Tone.BAD if blamed and not look.port else Tone.UNSURE
                 label = f"GETPORT statd: {said}"
                 yield Arrow(source, target, look.at.time, tone, label, words, frames, look.port is None)
 
@@ -114,26 +113,36 @@ class Exchanges:
         if source is None or target is None or source == target:
             return
         what = f"reclaim of {self.voice.file(self.analysis.history.texts[r.fh])} {span(r.start, r.end)}, svid {r.svid}"
-        blame = self._codes(*(sent.at for sent in r.sends), *(answer.at for answer in r.answers))
+        blame = self._blame(reclaim)
         for sent, following in zip_longest(r.sends, r.sends[1:]):
             until = following.order if following else ALWAYS
             answers = [a for a in r.answers if sent.order < a.order < until]
             if answers:
-                good, status = answers[-1].status == GRANTED, answers[-1].status
-                label = "reclaim granted" if good else f"reclaim refused: {status}{blame}"
-                frames = (sent.at, answers[-1].at)
-                tone = Tone.GOOD if good else Tone.BAD
+                status, frames = answers[-1].status, (sent.at, answers[-1].at)
+                tone, label = self._answered(status, blame)
                 yield Arrow(source, target, sent.at.time, tone, label, f"{what}: {status}", frames)
             elif not following or following.at.time - sent.at.time > AT_ONCE:
-                tone, words = (
-                    Tone.BAD if blame else Tone.UNSURE,
-                    f"{what}: no answer{', sent again' if following else ''}",
-                )
+                tone, again = Tone.BAD if blame else Tone.UNSURE, ", sent again" if following else ""
+                words = f"{what}: no answer{again}"
                 yield Arrow(source, target, sent.at.time, tone, "reclaim unanswered", words, (sent.at,), True)
 
-    def _codes(self, *at: At) -> str:
-        codes = sorted({broken.code(f) for one in at for f in self.proves.get(one, ()) if f.code in broken.DRAWN})
-        return f" ({', '.join(codes)})" if codes else ""
+    def _answered(self, status: str, blame: str) -> tuple[Tone, str]:
+        if status == GRANTED:
+            return Tone.GOOD, "reclaim granted"
+        if status == UNREADABLE:
+            return Tone.UNSURE, "reclaim answered, unreadable"
+        return Tone.BAD if blame else Tone.UNSURE, f"reclaim refused: {status}{blame}"
+
+    def _blame(self, reclaim: Reclaim) -> str:
+        """`` (NLM001)``: the findings about a reclaim that was not granted in the end."""
+        r = reclaim.request
+        codes = {
+            broken.code(f)
+            for f in self.findings
+            if f.code in REFUSED and (f.client, f.server) == (r.client, r.server)
+            if f.boot in (None, reclaim.boot) and f.status in ("", r.status) and r.status != GRANTED
+        }
+        return f" ({', '.join(sorted(codes))})" if codes else ""
 
     def _missing(self, finding: Finding) -> Iterator[Arrow]:
         link = broken.link(finding)

@@ -94,7 +94,9 @@ class _Timeline:
         lanes = tuple(self._lanes())
         if len(lanes) > FEW:
             arrows = [a if a.tone is Tone.BAD else a._replace(label="") for a in arrows]
-        about = f"Recovery after the restart of {self.voice.host(self.boot.host)}" if self.boot else "The locks of this recording"
+        about = "The locks of this recording"
+        if self.boot:
+            about = f"Recovery after the restart of {self.voice.host(self.boot.host)}"
         return (
             Chart(
                 about,
@@ -121,10 +123,7 @@ class _Timeline:
 
     def _lane(self, lane: int, name: str, role: str) -> Lane:
         lost, stale = len(self.lost[lane]), len(self.stale[lane])
-        notes = [
-            *([f"lost {count(lost, 'lock')}"] if lost else []),
-            *([f"left {count(stale, 'lock')}"] if stale else []),
-        ]
+        notes = [f"{word} {count(n, 'lock')}" for word, n in (("lost", lost), ("left", stale)) if n]
         return Lane(name, ", ".join(notes) or role, bool(lost or stale), max(self.rows[lane], 1))
 
     def _held(self) -> Iterator[Span]:

@@ -123,3 +123,30 @@ def test_real_recordings_show_the_loser_and_the_packet(name: str, loser: str, wo
     assert [lane.name for lane in chart.lanes if lane.bad] == [loser]
     lane = next(number for number, lane in enumerate(chart.lanes) if lane.name == loser)
     assert words in {arrow.label for arrow in chart.arrows if lane in (arrow.source, arrow.target)}
+
+
+def test_a_refusal_that_was_asked_again_and_granted_is_not_red(tmp_path: Path) -> None:
+    story = (
+        LOST.partition("11       client2")[0].replace("STALE_FH", "DENIED_NOLOCKS")
+        + """
+        11       client1 > server   POLL 9
+        12       server  > client1  NLM4_GRANTED
+    """
+    )
+    chart = of(tmp_path, story)
+    assert not [arrow for arrow in chart.arrows if arrow.tone is Tone.BAD and "NLM" not in arrow.label]
+
+
+def test_a_reclaim_whose_answer_is_cut_is_not_called_refused(tmp_path: Path) -> None:
+    story = (
+        RECOVERED.partition("6        server")[0]
+        + """
+        6        server  > client1  NLM4_GRANTED short=4
+        7  +5s   client1 > server   POLL 5
+        8        server  > client1  NLM4_GRANTED
+    """
+    )
+    assert arrows(of(tmp_path, story))[1:] == [
+        "client1 > server unsure reclaim answered, unreadable: 5 6",
+        "client1 > server good reclaim granted: 7 8",
+    ]
