@@ -53,6 +53,7 @@ class Collector:
         self.tables = tables
         self.ledger = ledger
         self.asked = Asked()
+        self._stale = False  # the hot loop guesses from calls that are not remembered any more
         self.served: set[tuple[int, int]] = set()
         """UDP ports that calls went to: (endpoint, port)."""
         self.recent: dict[tuple[int, int, int, bytes], int] = {}
@@ -99,7 +100,7 @@ class Collector:
             data, udp = buf[at : at + have], ident != -1
             xid = be32(data, 0)
             if what == CALL:
-                asked.call(flow, xid)
+                self._stale |= asked.call(flow, xid)
                 if have >= 20:
                     kind = flow, be32(data, 12), be32(data, 16)
                     counts[kind] = counts.get(kind, 0) + 1
@@ -164,22 +165,26 @@ class Collector:
         self.recent = {key: time for key, time in self.recent.items() if now - time <= SWAPPED}
         return found
 
+    def forget(self) -> None:
+        """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes.
+
+        To be called when all of its rows are taken: until then it knows calls that are not remembered yet.
+        """
+        if not self._stale:
+            return
+        self._stale = False
+        slots = np.frombuffer(self.tables.asked, np.uint8)
+        slots &= 0xFF ^ WANTED
+        for generation in (self.asked.young, self.asked.old):
+            keys = np.fromiter(generation, np.int64, len(generation))
+            slots[asked_slot(keys >> 32, keys & 0xFFFFFFFF)] |= WANTED  # type: ignore[arg-type]
+
     def _called(self, flow: int, data: bytes) -> None:
         xid = be32(data, 0)
-        if self.asked.call(flow, xid):
-            self._forget()
+        self._stale |= self.asked.call(flow, xid)
         self.tables.asked[asked_slot(flow, xid)] = WANTED
         if len(data) >= 20:
             self.ledger.count(flow, be32(data, 12), be32(data, 16), 1)
-
-    def _forget(self) -> None:
-        """Let the hot loop guess from the calls that are remembered: of all there ever were it would always say yes."""
-        slots = self.tables.asked
-        for slot in range(len(slots)):
-            slots[slot] &= 0xFF ^ WANTED
-        for generation in (self.asked.young, self.asked.old):
-            for key in generation:
-                slots[asked_slot(key >> 32, key & 0xFFFFFFFF)] |= WANTED
 
     def _answers_write(self, flow: int, data: bytes) -> bool:
         return len(data) >= 4 and self.tables.asked[asked_slot(flow ^ 1, be32(data, 0))] > WANTED

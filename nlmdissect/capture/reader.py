@@ -143,6 +143,7 @@ class MessageReader:
         if full:
             self._ledger.defect("tcp", "table_full")
         self._take(block, rows, times, order)
+        self._collector.forget()
         return done
 
     def _take(self, block: Block, rows: list[list[int]], times: list[int], order: int) -> None:
