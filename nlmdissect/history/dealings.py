@@ -6,7 +6,7 @@ not be the one of the request that it serves.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,6 +52,7 @@ class Dealings:
     requests: list[Request]
     callbacks: list[Callback] = field(default_factory=list)
     _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
+    _granted: dict[tuple[Who, int, int], list[At]] = field(default_factory=dict)  # by accepted callbacks
     _said: dict[Who, list[Said]] | None = None
 
     @property
@@ -111,20 +112,27 @@ def dealings(requests: list[Request]) -> Dealings:
 
 
 def _callback(found: Dealings, r: Request) -> Callback:
-    before = [said for said in found.said.get(who(r), ()) if said.at < r.at]
-    blocking = [
-        s
-        for s in before
-        if s.request.op is Op.LOCK and s.request.block and (s.request.start, s.request.end) == (r.start, r.end)
-    ]
-    asked = blocking[-1].request if blocking else None
-    needless = asked is not None and (
-        any(a.status == GRANTED and a.at < r.at for a in asked.answers)
-        or any(s.request.op in GIVING_UP and s.at > blocking[-1].at and _covers(s.request, r) for s in before)
-        or any(c.answer and c.answer.status == GRANTED and asked.at < c.answer.at < r.at for c in found.callbacks_of(r))
-    )
+    of, at = found.said.get(who(r), []), r.at
+    before = bisect_left(of, at, key=lambda s: s.at)
+    places = (n for n in range(before - 1, -1, -1) if _waits_for(of[n].request, r))
+    blocking = next(places, None)  # the last one: on a busy file there may be thousands
+    asked = None if blocking is None else of[blocking].request
+    granted = found._granted.setdefault((who(r), r.start, r.end), [])
+    needless = asked is not None and blocking is not None and (
+        any(a.status == GRANTED and a.at < at for a in asked.answers)
+        or any(s.request.op in GIVING_UP and s.at > of[blocking].at and _covers(s.request, r)
+               for s in of[blocking + 1 : before])
+        or bisect_right(granted, asked.at) < bisect_left(granted, at)
+    )  # fmt: skip
     answer = next((a for a in r.answers if a.status not in RPC_ERRORS), None)
+    if answer is not None and answer.status == GRANTED:
+        insort(granted, answer.at)
     return Callback(r, asked, answer, needless, next(found.about(r, r.at), None))
+
+
+def _waits_for(asked: Request, r: Request) -> bool:
+    """Whether a callback for ``r`` may be the answer to a request."""
+    return asked.op is Op.LOCK and asked.block and (asked.start, asked.end) == (r.start, r.end)
 
 
 def _covers(outer: Request, inner: Request) -> bool:

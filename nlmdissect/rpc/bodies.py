@@ -41,6 +41,7 @@ NO_ANSWER = {
     "GETPORT": frozenset({"port"}), "CALLIT": frozenset({"port"}),
     "GETADDR": frozenset({"addr"}), "GETVERSADDR": frozenset({"addr"}), "GETADDRLIST": frozenset({"addr"}),
 }  # fmt: skip
+MANY, LONGEST = 64, 256  # strings, bytes: from where on, and up to where, it pays to look for distinct ones first
 HOLDER = "stat."  # the holder of a conflicting lock hangs below the status of a TEST
 
 
@@ -157,13 +158,38 @@ def _read(buf: NDArray[np.uint8], at: Ints, end: Ints, t: Xdr) -> Columns:
 
 
 def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints:
-    """The numbers of the byte strings at ``at``, each ``length`` bytes long."""
-    raw = buf.tobytes() if len(at) > 16 else None
-    return np.array(
-        [texts.number(raw[a : a + n] if raw is not None else buf[a : a + n].tobytes())
-         for a, n in zip(at.tolist(), length.tolist(), strict=True)],
-        np.int64,
-    )  # fmt: skip
+    """The numbers of the byte strings at ``at``, each ``length`` bytes long: one look for each distinct string."""
+    first, which = _distinct(buf, at, length)
+    numbers = [
+        texts.number(buf[a : a + n].tobytes())
+        for a, n in zip(at[first].tolist(), length[first].tolist(), strict=True)
+    ]
+    return np.array(numbers, np.int64)[which]
+
+
+def _distinct(buf: NDArray[np.uint8], at: Ints, length: Ints) -> tuple[Ints, Ints]:
+    """Where each distinct string stands first, in that order, and for each string which of them it is.
+
+    Strings of one length are told apart by a sum of their words, each multiplied by a number of its own, and then
+    compared, so that two with the same sum are not taken for one.
+    """
+    size = int(length[0]) if len(length) else 0
+    if size < 8 or size > LONGEST or len(at) < MANY or (length != size).any():
+        return np.arange(len(at)), np.arange(len(at))
+    word: NDArray[np.uint64] = np.ndarray((len(buf) - 7,), "<u8", buf, strides=(1,))
+    steps = [*range(0, size - 7, 8), size - 8]
+    words = [word[at + step] for step in steps]
+    total = np.zeros(len(at), np.uint64)
+    for number, of in enumerate(words):
+        total = (total ^ of) * np.uint64(0x9E3779B97F4A7C15 + 2 * number)
+        total ^= total >> np.uint64(29)
+    _, first, which = np.unique(total, return_index=True, return_inverse=True)
+    if any((of != of[first][which]).any() for of in words):
+        return np.arange(len(at)), np.arange(len(at))
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[which]
 
 
 def _ports_of_uaddrs(table: Builder, texts: Texts, rows: Ints) -> None:

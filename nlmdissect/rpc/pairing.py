@@ -203,9 +203,13 @@ class Pairing:
 
     def _bodies(self, read: Reader, buf: NDArray[np.uint8], rows: Ints, at: Ints, end: Ints) -> None:
         table = self.table
-        kinds = np.stack([table["program"][rows], table["version"][rows], table["procedure"][rows]], axis=1)
-        for kind in np.unique(kinds, axis=0):
-            procedure = find(*kind.tolist())
+        kind = np.zeros(len(rows), np.int64)
+        for name in ("program", "version", "procedure"):
+            values, which = np.unique(table[name][rows], return_inverse=True)
+            kind = kind * len(values) + which
+        for number in np.unique(kind).tolist():
+            of = kind == number
+            one = rows[of.argmax()]
+            procedure = find(*(int(table[name][one]) for name in ("program", "version", "procedure")))
             if procedure is not None:
-                of = (kinds == kind).all(axis=1)
                 read(table, self.texts, rows[of], procedure, buf, at[of], end[of])

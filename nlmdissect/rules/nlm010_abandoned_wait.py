@@ -50,8 +50,9 @@ def abandoned_wait(history: History) -> Iterator[Verdict]:
     for wait in history.walked.waits:
         yield Judged()
         r = wait.request
-        called = any(c.request.at > r.at for c in history.dealings.callbacks_of(r))
-        if wait.ended is not None or wait.freed is not None or called:
+        if wait.ended is not None or wait.freed is not None:
+            continue
+        if any(c.request.at > r.at for c in history.dealings.callbacks_of(r)):
             continue
         asked = max([r.sends[-1].at, *(s.at for s in history.dealings.about(r, r.at) if s.request.op is Op.LOCK)])
         quiet, poll = history.extent.last - asked.time, history.kind(r.client).poll * SECOND

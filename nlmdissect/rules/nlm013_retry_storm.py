@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
-from nlmdissect.history.dealings import RPC_ERRORS
+from nlmdissect.history.dealings import RPC_ERRORS, who
 from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
@@ -59,8 +60,8 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     """
     asked: dict[tuple[object, ...], _Asked] = {}
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
+    yield Judged(sum(len(r.sends) for r in history.requests if r.readable))
     for at, r in _sends(history):
-        yield Judged()
         key = (r.op, r.asynchronous, r.server, r.client, r.fh, r.svid, r.start, r.end, r.exclusive, r.reclaim)
         before = asked.get(key)
         if before is None or _settled(before.request, at):
@@ -80,7 +81,13 @@ def retry_storm(history: History) -> Iterator[Verdict]:
 
 
 def _sends(history: History) -> list[tuple[At, Request]]:
-    sends = [(send.order, send.at, r) for r in history.requests if r.readable for send in r.sends]
+    """In order, what owners sent that said enough about one file to make a storm."""
+    often: Counter[tuple[int, int, int, int]] = Counter()
+    for r in history.requests:
+        often[who(r)] += len(r.sends)
+    sends = [
+        (send.order, send.at, r) for r in history.requests if r.readable and often[who(r)] > MANY for send in r.sends
+    ]
     return [(at, r) for _, at, r in sorted(sends, key=lambda item: item[0])]
 
 
