@@ -228,7 +228,7 @@ def main() -> None:
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else FAILED)
     except NlmdissectError as error:
-        from nlmdissect.report.escape import show as printable
+        from nlmdissect.escape import show as printable
 
         hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
         print(f"nlmdissect: {printable(error.message)}", file=sys.stderr)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nlmdissect.escape import shorten, show_bytes
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
 from nlmdissect.protocols import NLM, NSM, program_name
 from nlmdissect.protocols.nlm import END, span, status_name
-from nlmdissect.report.escape import shorten, show_bytes
 from nlmdissect.report.lines import EMPTY, procedure, result
 from nlmdissect.report.times import SECOND
 from nlmdissect.report.voice import kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.report.escape import show
+from nlmdissect.escape import show
 from nlmdissect.report.times import clock, day, duration
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.report.escape import show
+from nlmdissect.escape import show
 from nlmdissect.report.page import page
 from nlmdissect.report.pictures.arrange import Arranged, Size, arrange
 from nlmdissect.report.pictures.palette import LOOKS

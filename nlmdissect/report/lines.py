@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.errors import UsageError, near
+from nlmdissect.escape import shorten, show
 from nlmdissect.findings import At
 from nlmdissect.history.history import History
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find, program_name
 from nlmdissect.protocols.nlm import END, SENT_BY_SERVER, span, status_name
-from nlmdissect.report.escape import shorten, show
 from nlmdissect.report.times import SECOND, clock, iso
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
 

@@ -11,11 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nlmdissect.escape import show
 from nlmdissect.history.fates import File
 from nlmdissect.history.moment import Lock, Moment, Server
 from nlmdissect.history.waits import Wait
 from nlmdissect.machines.request import R
-from nlmdissect.report.escape import show
 from nlmdissect.report.text import NARROW, WIDE
 from nlmdissect.report.times import SECOND, clock, day
 from nlmdissect.report.voice import Voice, kind, span

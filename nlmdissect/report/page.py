@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from nlmdissect.analysis import Analysis, display_filters, reason
+from nlmdissect.escape import shorten, show, show_bytes
 from nlmdissect.findings import Confidence, Finding, Outcome, Severity
 from nlmdissect.history.recovery import RANKING, Recovery
 from nlmdissect.protocols.nlm import END
 from nlmdissect.report.decoded import Decoded, decoded
-from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.facts import facts
+from nlmdissect.report.pages import summary
 from nlmdissect.report.times import clock
 from nlmdissect.report.unjudged import unjudged
-from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Verdict, verdict
+from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Verdict, told_of, verdict
 from nlmdissect.report.voice import Voice, count, kind, span
+from nlmdissect.rules import BY_CODE
 
 FINDINGS = 60
 OPEN = 3  # findings that are unfolded at first
@@ -66,6 +68,17 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """What happened to several hosts, told once; a card for each. With one card it is that card."""
+
+    number: str
+    title: str
+    told_of: str
+    cards: tuple[Card, ...]
+    unfolded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Restart:
     """``peers`` are (name, role, notice, held, one cell for each of ``words``), the worst first."""
 
@@ -82,7 +95,7 @@ class Page:
     verdict: Verdict
     facts: list[str]
     counts: list[tuple[str, str]]  # (how many of what, its tone)
-    cards: list[Card] = field(default_factory=list)
+    stories: list[Story] = field(default_factory=list)
     more_findings: str = ""
     restarts: list[Restart] = field(default_factory=list)
     more_restarts: str = ""
@@ -111,7 +124,7 @@ class _Page:
     def page(self) -> Page:
         voice = self.voice
         page = Page(verdict(self.analysis), facts(self.analysis), self._counts())
-        page.cards, page.more_findings = self._cards()
+        page.stories, page.more_findings = self._stories()
         page.restarts, page.more_restarts = self._restarts()
         page.held, page.more_held = self._held()
         page.unjudged = unjudged(self.analysis, voice.frame)
@@ -146,15 +159,25 @@ class _Page:
         return [(count(n, what) if what != "lock concerned" else f"{count(n, 'lock')} concerned", tone)
                 for n, what, tone in of if n]  # fmt: skip
 
-    def _cards(self) -> tuple[list[Card], str]:
-        roots = [n for n in self.analysis.roots if not self.analysis.findings[n].code.startswith(ABOUT_THE_CAPTURE)]
-        cards: list[Card] = []
-        for place, number in enumerate(roots, 1):
-            if self.budget <= 0:
-                rest = f"nlmdissect analyze --format json {self.paths}"
-                return cards, f"{count(len(roots) - len(cards), 'more finding')}, less severe or alike: {rest}"
-            cards.append(self._card(number, f"{place}", len(cards) < OPEN))
-        return cards, ""
+    def _stories(self) -> tuple[list[Story], str]:
+        findings = self.analysis.findings
+        of = [s for s in self.analysis.stories() if not findings[s[0]].code.startswith(ABOUT_THE_CAPTURE)]
+        stories: list[Story] = []
+        left = sum(map(len, of))
+        for place, numbers in enumerate(of, 1):
+            alone = len(numbers) == 1
+            cards = []
+            for row, number in enumerate(numbers, 1):
+                if self.budget > 0:
+                    label = f"{place}" if alone else f"{place}.{row}"
+                    cards.append(self._card(number, label, alone and place <= OPEN))
+            left -= len(cards)
+            if cards:
+                lead = [findings[number] for number in numbers]
+                title, who = summary(BY_CODE[lead[0].code].doc), told_of(self.analysis, lead)
+                stories.append(Story(f"{place}", title, who, tuple(cards), place <= OPEN))
+        rest = f"{count(left, 'more finding')}, less severe or alike: nlmdissect analyze --format json {self.paths}"
+        return stories, rest if left else ""
 
     def _card(self, number: int, label: str, unfolded: bool) -> Card:
         self.budget -= 1

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nlmdissect.analysis import Analysis, display_filters
+from nlmdissect.escape import shorten, show
 from nlmdissect.findings import At, Confidence, Evidence, Finding, LockRef, Severity
-from nlmdissect.report.escape import shorten, show
 from nlmdissect.report.pages import summary
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, told_of
 from nlmdissect.report.voice import Voice

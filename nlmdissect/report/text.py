@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nlmdissect.analysis import Analysis
-from nlmdissect.report.escape import show
+from nlmdissect.escape import show
 from nlmdissect.report.facts import facts
 from nlmdissect.report.ladder import ladder
 from nlmdissect.report.ladder_text import draw

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from nlmdissect.analysis import Analysis, reason
+from nlmdissect.escape import shorten
 from nlmdissect.findings import Confidence, Finding, Outcome, Severity
-from nlmdissect.report.escape import shorten
 from nlmdissect.report.pages import summary
 from nlmdissect.report.times import SECOND
 from nlmdissect.rules import BY_CODE

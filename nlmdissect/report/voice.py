@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
+from nlmdissect.escape import shorten, show, show_bytes
 from nlmdissect.findings import At, LockRef
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.protocols.nlm import END
-from nlmdissect.report.escape import shorten, show, show_bytes
 from nlmdissect.report.times import clock, day
 
 

@@ -13,8 +13,8 @@ from support.drawn import read
 from support.incidents import LOST, NO_LOCKS, RECOVERED, STOLEN, UNTOLD, WELL, crowd, write
 
 import nlmdissect
+from nlmdissect.escape import show_bytes
 from nlmdissect.report import page as pages
-from nlmdissect.report.escape import show_bytes
 from nlmdissect.report.html import render
 from nlmdissect.report.verdict import verdict
 

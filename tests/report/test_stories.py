@@ -9,6 +9,7 @@ from support.incidents import LOST, STOLEN, write
 
 import nlmdissect
 from nlmdissect.analysis import Analysis
+from nlmdissect.report.page import page
 from nlmdissect.report.text import render
 from nlmdissect.report.verdict import verdict
 
@@ -63,6 +64,12 @@ def test_each_row_has_its_own_frames_and_the_shared_ones_stand_above(tmp_path: P
     grants = [row.split("  ")[2].strip() if row.count("  ") > 2 else "" for row in rows]
     assert len(rows) == 3
     assert all(str(2 * n) in row.split() for n, row in enumerate(rows, 1)), grants  # the answer that granted each lock
+
+
+def test_the_page_tells_it_once_with_a_card_for_each(tmp_path: Path) -> None:
+    (story,) = page(analysis(tmp_path, restart(6, untold=5))).stories
+    assert (story.told_of, [card.number for card in story.cards]) == ("5 clients at server", [f"1.{n}" for n in range(1, 6)])
+    assert [[other.finding.code for other in card.follow] for card in story.cards] == [["NLM004"], [], [], [], []]
 
 
 def test_one_client_is_told_in_full(tmp_path: Path) -> None:

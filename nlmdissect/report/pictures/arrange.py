@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nlmdissect.report.escape import shorten
+from nlmdissect.escape import shorten
 from nlmdissect.report.pictures.chart import SEVERITY, Arrow, Band, Chart, Mark, Span, Tone
 
 NEAR = 14  # what is nearer to its like is merged with it

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from nlmdissect.analysis import Analysis
+from nlmdissect.escape import show
 from nlmdissect.findings import Finding
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walked import Reclaim
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.report.escape import show
 from nlmdissect.report.pictures import broken
 from nlmdissect.report.pictures.chart import Arrow, Mark, Tone
 from nlmdissect.report.pictures.lanes import Lanes, relevant

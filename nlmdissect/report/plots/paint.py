@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from plotly.graph_objects import Figure
 
-from nlmdissect.report.escape import shorten, show
+from nlmdissect.escape import shorten, show
 
 WIDTH = 1160
 TEXT, DIM, RED, GRID = "#16191d", "#59636e", "#b83c00", "#d9dde3"
