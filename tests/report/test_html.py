@@ -128,7 +128,7 @@ def test_a_crowd_is_shown_worst_first_and_the_rest_is_counted(tmp_path: Path, mo
         monkeypatch.setattr(pages, limit, most)
     text = html_of(tmp_path, crowd(120, 9))
     page = Page(text)
-    assert len([d for d in page.tags["details"] if "card" in (d.get("class") or "")]) == 5
+    assert len([d for d in page.tags["details"] if "card" in (d.get("class") or "")]) == 1 + 5  # in one story
     assert "4 more findings" in page.text
     assert "and 110 more, which lost nothing more than these" in page.text
     assert "more locks: nlmdissect locks " in page.text
