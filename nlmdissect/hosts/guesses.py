@@ -32,9 +32,11 @@ from nlmdissect.rpc.requests import Op, Request
 _OWNER = re.compile(rb"(\d+)@")
 NETAPP_CARDS = (bytes.fromhex("00a098"), bytes.fromhex("02a098"), bytes.fromhex("d039ea"))
 SM_NOTIFY = 6
+CLIENTS = frozenset({Op.LOCK, Op.UNLOCK, Op.CANCEL, Op.TEST})
+ONE_PORT = "its sm-notify asks and tells from one port, with xids that count up"
 NOTHING = "nothing that it sent tells which, so the slowest is assumed"
 
-Sign = tuple[int, Implementation, str, At]  # host, what it seems to be, by what, where
+Sign = tuple[int, Implementation, str, At, int]  # host, what it seems to be, by what, first where, how often
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,18 @@ def guesses(requests: list[Request], calls: Calls, texts: Texts, endpoints: Endp
 
 
 def _count(*signs: Iterable[Sign]) -> dict[int, Guess]:
-    by_host: dict[int, dict[tuple[Implementation, str], list[At]]] = defaultdict(lambda: defaultdict(list))
+    by_host: dict[int, dict[tuple[Implementation, str], tuple[int, At]]] = defaultdict(dict)
     for of in signs:
-        for host, kind, why, at in of:
-            by_host[host][kind, why].append(at)
+        for host, kind, why, at, times in of:
+            count, first = by_host[host].get((kind, why), (0, at))
+            by_host[host][kind, why] = count + times, min(first, at)
     found = {}
     for host, seen in by_host.items():
         votes: dict[Implementation, int] = defaultdict(int)
-        for (kind, _), places in seen.items():
-            votes[kind] += len(places)
+        for (kind, _), (count, _) in seen.items():
+            votes[kind] += count
         most = max(votes, key=lambda k: votes[k])
-        mine = sorted((-len(places), why, min(places)) for (kind, why), places in seen.items() if kind is most)
+        mine = sorted((-count, why, first) for (kind, why), (count, first) in seen.items() if kind is most)
         found[host] = Guess(most, tuple(_phrase(why, -count, first) for count, why, first in mine))
     return found
 
@@ -79,16 +82,20 @@ def _phrase(why: str, count: int, at: At) -> str:
 
 
 def _clients(requests: list[Request], texts: Texts) -> Iterator[Sign]:
+    alike: dict[tuple[object, ...], list[Request]] = defaultdict(list)
     for r in requests:
-        guess = _client(r, texts)
+        if r.op in CLIENTS:
+            cookie = texts[r.cookie]
+            small = len(cookie) == 4 and cookie[2:] == b"\0\0"
+            alike[r.client, r.oh, r.svid, r.asynchronous, r.reclaim, r.state == 0, len(cookie), small].append(r)
+    for same in alike.values():
+        guess = _client(same[0], texts)
         if guess is not None:
-            yield r.client, *guess, r.at
+            yield same[0].client, *guess, same[0].at, len(same)
 
 
 def _client(r: Request, texts: Texts) -> tuple[Implementation, str] | None:
     oh, cookie = texts[r.oh], texts[r.cookie]
-    if r.op not in (Op.LOCK, Op.UNLOCK, Op.CANCEL, Op.TEST):
-        return None
     if r.asynchronous:
         return (MACOS, f"it asks by _MSG, with an oh of {len(oh)} bytes") if len(oh) in (8, 16) else None
     owner = _OWNER.match(oh)
@@ -111,26 +118,26 @@ def _client(r: Request, texts: Texts) -> tuple[Implementation, str] | None:
 def _servers(requests: list[Request], texts: Texts) -> Iterator[Sign]:
     """What callbacks tell of who sends them."""
     own = {(r.client, r.caller_name) for r in requests if r.op is not Op.GRANTED}
-    asked: dict[tuple[int, int, int], list[Request]] = defaultdict(list)
+    blocking = [r for r in requests if r.op is Op.LOCK and r.block]
+    cookies = {(r.server, r.client, r.fh, r.cookie) for r in blocking}
+    waits = {(r.server, r.client, r.fh) for r in blocking}
+    waits -= {(r.server, r.client, r.fh) for r in blocking if r.asynchronous}
     for r in requests:
-        if r.op is Op.LOCK and r.block:
-            asked[r.server, r.client, r.fh].append(r)
-    for r in requests:
-        size, named = len(texts[r.cookie]), (r.client, r.caller_name) in own
         if r.op is not Op.GRANTED:
             continue
-        waits = asked[r.server, r.client, r.fh]
+        size, named = len(texts[r.cookie]), (r.client, r.caller_name) in own
+        about = r.server, r.client, r.fh
         if size == 24:
-            yield r.server, GANESHA, "cookies of its callbacks have 24 bytes", r.at
+            yield r.server, GANESHA, "cookies of its callbacks have 24 bytes", r.at, 1
         elif r.asynchronous and size == 4 and not named:
-            yield r.server, LINUX, "its callbacks carry its own name", r.at
-        elif named and any(w.cookie == r.cookie for w in waits):
-            yield r.server, ILLUMOS, "its callbacks carry the cookie of the LOCK", r.at
-        elif named and size == 8 and waits and not any(w.asynchronous for w in waits):
+            yield r.server, LINUX, "its callbacks carry its own name", r.at, 1
+        elif named and (*about, r.cookie) in cookies:
+            yield r.server, ILLUMOS, "its callbacks carry the cookie of the LOCK", r.at, 1
+        elif named and size == 8 and about in waits:
             if r.asynchronous:
-                yield r.server, FREEBSD, "it answers a LOCK by GRANTED_MSG with a cookie of 8 bytes", r.at
+                yield r.server, FREEBSD, "it answers a LOCK by GRANTED_MSG with a cookie of 8 bytes", r.at, 1
             else:
-                yield r.server, MACOS, "it answers a LOCK by GRANTED with a cookie of 8 bytes", r.at
+                yield r.server, MACOS, "it answers a LOCK by GRANTED with a cookie of 8 bytes", r.at, 1
 
 
 def _notifiers(calls: Calls) -> Iterator[Sign]:
@@ -142,7 +149,7 @@ def _notifiers(calls: Calls) -> Iterator[Sign]:
         port = int(calls.src[row]), int(calls.sport[row])
         xid = int(calls.xid[row])
         if notify[row] and last.get(port) == xid - 1:
-            yield port[0], LINUX, "its sm-notify asks and tells from one port, with xids that count up", calls.at(row)
+            yield port[0], LINUX, ONE_PORT, calls.at(row), 1
         last[port] = xid
 
 
@@ -151,4 +158,4 @@ def _cards(requests: list[Request], endpoints: Endpoints) -> Iterator[Sign]:
     for host in {r.server for r in requests}:
         for mac in endpoints.macs[host]:
             if mac[:3] in NETAPP_CARDS and sum(mac in macs for macs in endpoints.macs) <= ADDRESSES_OF_A_CARD:
-                yield host, NETAPP, f"its network card {mac.hex(':')} is made by NetApp", At(0, 0, 0)
+                yield host, NETAPP, f"its network card {mac.hex(':')} is made by NetApp", At(0, 0, 0), 1
