@@ -34,7 +34,7 @@ class Look(NamedTuple):
 LOOKS: dict[Tone, Look] = {
     Tone.GRACE: Look(YELLOW, Shape.CIRCLE, "grace period"),
     Tone.GRACE_MAYBE: Look(YELLOW, Shape.CIRCLE, "may be in its grace period"),
-    Tone.DOWN: Look(GREY, Shape.CIRCLE, "restarting: not seen"),
+    Tone.DOWN: Look(GREY, Shape.CIRCLE, "restarted somewhere in this time"),
     Tone.BOOT: Look(BLACK, Shape.DIAMOND, "restart", "#f2f2f2"),
     Tone.HELD: Look(BLUE, Shape.CIRCLE, "lock held", "#3a9bdc"),
     Tone.WAITING: Look(SKY, Shape.CIRCLE, "waits (BLOCKED)"),

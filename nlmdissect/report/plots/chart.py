@@ -41,6 +41,9 @@ def draw(chart: Chart) -> Figure:
         note = f"<br><span style='font-size:11px;color:{RED if lane.bad else DIM}'>{safe(lane.note)}</span>"
         write(figure, 0, box.top, f"<b>{safe(lane.name)}</b>{note}", colour, xref="paper", xanchor="left",
                yanchor="top", xshift=8 - NAMES, align="left", borderpad=4)  # fmt: skip
+    for tone in dict.fromkeys(ground.band.tone for ground in plan.grounds):
+        square = {"symbol": "square", "size": 12, "color": LOOKS[tone].colour, "opacity": 0.5}
+        figure.add_scatter(x=[None], y=[None], mode="markers", marker=square, name=LOOKS[tone].words)
     for ground in plan.grounds:
         figure.add_vrect(
             x0=moment(ground.band.start),

@@ -14,16 +14,18 @@ WIDTH = 1160
 TEXT, DIM, RED, GRID = "#16191d", "#59636e", "#b83c00", "#d9dde3"
 FONT = {"family": "system-ui, 'DejaVu Sans', sans-serif", "size": 12, "color": TEXT}
 HEAD, FOOT = 64, 120  # px above and below
-LINE = 90  # letters of a line of a hover text
+LINE = 90  # letters of a line of a title or a hover text
+TITLE = 3 * LINE
 
 
 def frame(figure: Figure, title: str, notes: Sequence[str], height: int, left: int, foot: int = FOOT) -> None:
     """Title, notes below it, and margins around a picture of ``height`` px."""
     below = "".join(f"<br><span style='font-size:12px;color:{DIM}'>{safe(note)}</span>" for note in notes)
-    head = HEAD + 16 * len(notes)
+    lines = list(_fold(shorten(title, TITLE)))
+    head = HEAD + 16 * len(notes) + 22 * (len(lines) - 1)
     figure.update_layout(
-        title={"text": f"<b>{safe(shorten(title, 110))}</b>{below}", "x": 0.01, "yref": "container",
-               "y": 1 - 14 / (height + head + foot), "yanchor": "top", "font_size": 17},
+        title={"text": f"<b>{'<br>'.join(map(safe, lines))}</b>{below}", "x": 0.01, "yref": "container",
+               "y": 1 - (14 + 8 * (len(lines) - 1)) / (height + head + foot), "yanchor": "top", "font_size": 17},
         font=FONT,
         width=WIDTH,
         height=height + head + foot,
