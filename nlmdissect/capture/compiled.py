@@ -21,8 +21,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from mmap import mmap
 from importlib import util
+from mmap import mmap
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
