@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import util
+from mmap import mmap
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
@@ -195,7 +196,9 @@ def _layout() -> np.dtype[np.void]:
 
 def record_of(plain: tables.Tables) -> tuple[Any, tables.Tables]:
     """The same tables for compiled code, and a view of them for everybody else."""
-    record = np.zeros(1, _layout())
+    layout = _layout()
+    # not np.zeros: it asks for huge pages, and each field would have some of them
+    record = np.frombuffer(mmap(-1, layout.itemsize), layout)
     record["ep_mac"] = -1
     for name, column in zip(plain._fields, plain, strict=True):
         if not name.endswith("_slot"):

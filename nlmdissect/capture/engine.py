@@ -22,7 +22,7 @@ ROWS = 1 << 14
 """Rows of the hot loop between two visits of Python."""
 
 SLOW_ROWS = 32
-"""Rows for the slow road between two looks at it, or so many for each connection on it: a look costs as much."""
+"""Rows for the slow road between two looks at it, and one more for each connection on it: a look passes over all."""
 
 
 class Engine:
@@ -62,7 +62,7 @@ class Engine:
         """
         full = bool(self.tables.used[GROW]) and not grow(self.tables)
         base = block.capture << FRAME_BITS | block.first_frame
-        self.tables.used[PATIENCE] = SLOW_ROWS * max(slow, 1)
+        self.tables.used[PATIENCE] = SLOW_ROWS + slow
         if self._record is not None:
             done, used = self._scan(
                 np.frombuffer(block.buf, np.uint8), block.at, block.captured, block.wire, block.time, block.link,

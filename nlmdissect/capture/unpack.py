@@ -6,7 +6,9 @@ libraries are imported when a file needs them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
+from io import FileIO
 from typing import BinaryIO
 
 from ..errors import CaptureError
@@ -44,9 +46,12 @@ class Unpacked:
             case _:
                 self._pieces = self._plain()
         self._rest = memoryview(b"")
+        self._plain_file = not self.compression and isinstance(raw, FileIO) and raw.seekable()
 
     def read(self, size: int, before: bytes = b"") -> bytes:
-        """``before``, and the next ``size`` bytes; fewer only at the end."""
+        """``before``, which was read last, and the next ``size`` bytes; fewer only at the end."""
+        if self._plain_file and before and not self._rest:
+            return self._again(len(before), size)
         # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
         rest, pieces, have = self._rest, [memoryview(before)], 0
         while True:
@@ -60,6 +65,15 @@ class Unpacked:
             if not rest:
                 self._rest = rest
                 return b"".join(pieces)
+
+    def _again(self, back: int, size: int) -> bytes:
+        """The last bytes of a plain file and the next: to read a few once more is cheaper than to copy many."""
+        try:
+            self._raw.seek(-back, os.SEEK_CUR)
+        except OSError as error:
+            raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
+        self.consumed -= back
+        return self._fetch(back + size)
 
     def put_back(self, data: bytes) -> None:
         """Give ``data`` again at the next read: for the first bytes, which tell the format."""

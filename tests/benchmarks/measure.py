@@ -19,10 +19,13 @@ CACHE = "NUMBA_CACHE_DIR"
 
 
 class Cost(NamedTuple):
-    """``seconds`` of wall time of the whole process, and its peak memory in ``mb`` (2**20 bytes)."""
+    """``seconds`` of wall time of the whole process, those of them that it used a processor (``cpu``: more than all on
+    two, less on a busy machine), and its peak memory in ``mb`` (2**20 bytes).
+    """
 
     seconds: float
     mb: float
+    cpu: float
 
 
 def run(command: list[str], *, source: list[str] | None = None, cache: str = "") -> tuple[Cost, str]:
@@ -48,13 +51,15 @@ def run(command: list[str], *, source: list[str] | None = None, cache: str = "")
             errors.seek(0)
             raise RuntimeError(f"{' '.join(command)}: {errors.read().decode(errors='replace')}")
         out.seek(0)
-        return Cost(seconds, usage.ru_maxrss / 1024), out.read().decode(errors="replace")
+        cost = Cost(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
+        return cost, out.read().decode(errors="replace")
 
 
 def middle(command: list[str], times: int, *, source: list[str] | None = None, cache: str = "") -> Cost:
     """The medians of several runs."""
     costs = [run(command, source=source, cache=cache)[0] for _ in range(times)]
-    return Cost(median(cost.seconds for cost in costs), max(cost.mb for cost in costs))
+    seconds, cpu = median(cost.seconds for cost in costs), median(cost.cpu for cost in costs)
+    return Cost(seconds, max(cost.mb for cost in costs), cpu)
 
 
 def make(name: str, size: int, path: Path) -> Path:
@@ -75,4 +80,4 @@ def machine() -> str:
     """When and where this was measured."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     where = f"{os.cpu_count()} cores, {pages * size / 2**30:.0f} GiB, Python {platform.python_version()}"
-    return f"{time.strftime('%Y-%m-%d')}, {where}"
+    return f"{time.strftime('%Y-%m-%d')}, {where}, load {os.getloadavg()[0]:.1f}"
