@@ -145,6 +145,8 @@ class _Reader:
                 return same
             case What.PORT | What.COOKIE | What.MOUNTED | What.LOOKUP:
                 return boot is not None and sign.at.time - boot.not_after.time < NOTIFY_WITHIN
+            case What.MOVED:
+                return boot is not None and sign.at.time - boot.not_after.time < START_UP * SECOND
             case _:
                 return False
 
