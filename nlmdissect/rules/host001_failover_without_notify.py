@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import ENDED, Fate
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.moves import Move
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
-
-ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
 @rule("HOST001", "failover-without-notify", Severity.ERROR, source="C-29")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import ENDED, Fate
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -19,7 +19,6 @@ UNHEARD = (
     "See that rpcbind runs on the client and that UDP from the server reaches its port 111, then run sm-notify -f "
     "on the server."
 )
-ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
 @rule("NSM001", "missing-server-notify", Severity.ERROR, source="C-01")

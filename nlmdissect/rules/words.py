@@ -140,16 +140,31 @@ def because(doubts: Iterable[Sight]) -> str:
 
 
 def heard_after(history: History, host: int, time: int) -> bool:
-    """Whether a host was heard after a moment (ns), if there was time: it may have said more, out of sight."""
+    """Whether a host was heard in the same life after a moment (ns), if there was time: it may have said more, out of
+    sight.
+    """
     if history.extent.last - time < ROOM:
         return True
-    packets = any(span.src == host and span.last > time for span in history.traffic.activity)
-    return packets or any(s.kind is Kind.ARP and s.src == host and s.at.time > time for s in history.signals)
+    end = _end_of_life(history, host, time)
+    return _heard(history, host, time, end) or any(
+        s.kind is Kind.ARP and s.src == host and time < s.at.time < end for s in history.signals
+    )
 
 
 def alive(history: History, peer: int, boot: Boot) -> bool:
-    """Whether a host was heard after another one's restart: one that is down has lost nothing."""
-    return any(span.src == peer and span.last > boot.not_after.time for span in history.traffic.activity)
+    """Whether a host was heard in the same life after another one's restart: one that is down has lost nothing."""
+    time = boot.not_after.time
+    return _heard(history, peer, time, _end_of_life(history, peer, time))
+
+
+def _heard(history: History, host: int, after: int, before: int) -> bool:
+    return any(span.src == host and span.last > after and span.first < before for span in history.traffic.activity)
+
+
+def _end_of_life(history: History, host: int, time: int) -> int:
+    """When the next life of a host began after a moment (ns): what it says from then on it knows nothing of."""
+    begun = (boot.not_after.time for boot in history.boots if boot.host == host and not boot.lived_on)
+    return min((at for at in begun if at > time), default=history.extent.last + 1)
 
 
 def who_restarted(history: History, boot: Boot) -> str:

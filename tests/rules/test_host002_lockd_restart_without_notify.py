@@ -207,3 +207,17 @@ GRACE_ENDS_LATER = """
     11        client1 > server   NLM_LOCK fh=C oh=3
     12        server  > client1  NLM4_GRANTED
 """
+
+
+def test_the_lock_was_given_back_in_the_grace_period():
+    text = """
+         8        client1 > server   NLM_UNLOCK fh=A oh=1
+         9        server  > client1  NLM4_DENIED_GRACE_PERIOD
+        10  +60s  client2 > server   POLL 5
+        11        server  > client2  NLM4_GRANTED
+        12        client1 > server   POLL 8
+        13        server  > client1  NLM4_GRANTED
+    """
+    story = told(HOST002, BEFORE, RESTART, text)
+    assert story.says == []
+    assert story.outcome is Outcome.CLEAN
