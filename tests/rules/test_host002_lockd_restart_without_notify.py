@@ -221,3 +221,16 @@ def test_the_lock_was_given_back_in_the_grace_period():
     story = told(HOST002, BEFORE, RESTART, text)
     assert story.says == []
     assert story.outcome is Outcome.CLEAN
+
+
+def test_the_capture_begins_in_the_grace_period():
+    """The host may have restarted before: what goes on since then is of its new life."""
+    text = """
+         1        client2 > server   DATA ssh
+         2        server  > client2  DATA ssh
+         3        client2 > server   NLM_LOCK fh=B oh=2
+         4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         5        server  > client2  DATA ssh
+    """
+    (boot,) = told(HOST002, text).history.boots
+    assert (boot.lived_on, boot.unbroken) == ("", False)
