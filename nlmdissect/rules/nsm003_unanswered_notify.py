@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import ENDED
+from nlmdissect.history.fates import ENDED, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -100,11 +100,14 @@ def _late(history: History, row: Recovery) -> Iterator[Finding]:
 
 
 def _superseded(history: History, row: Recovery) -> bool:
-    """The host restarted again and reached this peer then: nothing was lost by the first silence."""
+    """The host restarted again: nothing was lost by the first silence if it reached this peer then, or if all that the
+    peer held was still to be reclaimed; what became of that is told of the next restart.
+    """
+    waiting = row.having(Outcome.SUPERSEDED) and all(fate.outcome in ENDED for fate in row.fates)
     return any(
         later.boot.host == row.boot.host
         and later.peer == row.peer
         and later.boot.number > row.boot.number
-        and later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD)
+        and (waiting or later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD))
         for later in history.recoveries
     )
