@@ -208,7 +208,7 @@ class _Reader:
             state_before=before.state,
             state_after=states[-1] if states else None,
         )
-        # without a sign of the old life the restart may have been before the capture, and all that goes on is of the new
+        # without a sign of the old life the restart may have been before the capture, and all goes on since then
         alive = boot.not_before is not None and self.lives.lived_on(self.host, boot.not_before.time, first.time)
         if alive:
             boot.lived_on, boot.unbroken = f"{alive} from before the restart to after it", True

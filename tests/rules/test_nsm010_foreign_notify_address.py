@@ -261,6 +261,8 @@ def test_the_address_stays_where_it_is():
 
 def test_a_move_alone_is_no_restart():
     """Of two bonded cards the other one took over."""
-    story = told_with_cards(NSM010, FAILOVER, USED_AFTER_GRACE.replace("4050", "4045"), cards={"node": "moved"}, moved=7)
+    story = told_with_cards(
+        NSM010, FAILOVER, USED_AFTER_GRACE.replace("4050", "4045"), cards={"node": "moved"}, moved=7
+    )
     assert story.says == []
     assert [boot.host for boot in story.history.boots] == [story.number("node")]
