@@ -12,6 +12,7 @@ from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.names import same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import Piece
@@ -48,17 +49,19 @@ def span_text(start: int, end: int | None) -> str:
 def lock(history: History, file: File, owner: Owner, piece: Piece) -> LockRef:
     """A piece as a finding names it."""
     texts = history.texts
-    name = history.names.claimed.get(owner.client) or [""]
+    name = history.names.caller(*owner)
     return LockRef(
-        file.server, texts[file.fh], name[0], owner.svid, texts[owner.oh], piece.start,
+        file.server, texts[file.fh], name, owner.svid, texts[owner.oh], piece.start,
         None if piece.end == END else piece.end, piece.exclusive, piece.granted,
     )  # fmt: skip
 
 
 def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
-    """``write lock 0-99 of svid 0 on /export:/dir/file``."""
-    where = history.called(*file, piece.granted)
-    return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
+    """``write lock 0-99 of svid 0 on /export:/dir/file``; whose it is, if its host goes by several names."""
+    where, name = history.called(*file, piece.granted), history.names.caller(*owner)
+    first = (history.names.claimed.get(owner.client) or [name])[0]
+    whose = "" if same_host(name, first) else f" at {name}"
+    return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid}{whose} on {where}"
 
 
 def whole(fates: Iterable[Fate]) -> list[tuple[File, Owner, Piece]]:
