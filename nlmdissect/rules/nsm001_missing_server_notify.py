@@ -11,7 +11,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
-from nlmdissect.rules.doubts import elsewhere, told_elsewhere
+from nlmdissect.rules.doubts import elsewhere, strangers, told_elsewhere
 
 RPCBIND = 111
 UNSENT = "Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, /var/lib/nfs/sm)."
@@ -37,7 +37,8 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
     capture point.
 
     What it cannot see: whether only lockd restarted (then Linux notifies nobody, see HOST002) where nothing shows
-    it; notices that left over a path that was not captured; a server that had stopped monitoring the client.
+    it; notices that left over a path that was not captured, or from an address that nothing connects with the server;
+    a server that had stopped monitoring the client.
 
     What to do: on Linux, `systemctl status rpc-statd-notify` and `journalctl -u rpc-statd-notify`; is
     /var/lib/nfs/sm kept over reboots (containers, diskless hosts, failover without shared statd state)? does the
@@ -72,6 +73,8 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         unseen = unseen or "it asked only once for statd's port, as if it was answered"
     tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
     others, doubt = elsewhere(history, told_elsewhere(history, row))
+    strange, whose = strangers(history, row, decided)
+    others += strange
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
     refused = _refused(history, row) if tried and not unsent else []
@@ -84,6 +87,7 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
         + doubt
+        + whose
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
         remedy=(UNHEARD if tried and not unsent else UNSENT) + " Restart the applications that held these locks.",
         confidence=words.confidence(
