@@ -51,6 +51,9 @@ class Outcome(StrEnum):
     SUPERSEDED = auto()  # the server restarted again first
 
 
+ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of one orphan, or of a part of it. ``at`` decided it; ``reclaim`` is the reclaim call, if there

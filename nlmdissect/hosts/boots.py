@@ -145,6 +145,8 @@ class _Reader:
                 return same
             case What.PORT | What.COOKIE | What.MOUNTED | What.LOOKUP:
                 return boot is not None and sign.at.time - boot.not_after.time < NOTIFY_WITHIN
+            case What.MOVED:
+                return boot is not None and sign.at.time - boot.not_after.time < START_UP * SECOND
             case _:
                 return False
 
@@ -206,7 +208,8 @@ class _Reader:
             state_before=before.state,
             state_after=states[-1] if states else None,
         )
-        alive = self.lives.lived_on(self.host, boot.not_before.time if boot.not_before else first.time, first.time)
+        # without a sign of the old life the restart may have been before the capture, and all goes on since then
+        alive = boot.not_before is not None and self.lives.lived_on(self.host, boot.not_before.time, first.time)
         if alive:
             boot.lived_on, boot.unbroken = f"{alive} from before the restart to after it", True
         elif any(s.what is What.CLOSED for s in signs) and self._back_soon(signs):

@@ -26,13 +26,16 @@ ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 @dataclass(slots=True)
 class Names:
     """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance, and ``unannounced`` those of
-    them that do not come from SM_NOTIFY; ``roles`` what it was seen to do; ``cards`` are the link-layer addresses that
-    it claimed by ARP, which no router does for others; ``resolved`` is what DNS says, which is no claim of anybody.
+    them that do not come from SM_NOTIFY; ``owners`` the name that a lock owner (endpoint, oh, svid) first went by: not
+    the endpoint's first where a router hides several hosts; ``roles`` what it was seen to do; ``cards`` are the
+    link-layer addresses that it claimed by ARP, which no router does for others; ``resolved`` is what DNS says, which
+    is no claim of anybody.
     """
 
     endpoints: Endpoints
     claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     unannounced: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    owners: dict[tuple[int, int, int], str] = field(default_factory=dict)
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: Resolved = field(default_factory=Resolved)
@@ -50,6 +53,11 @@ class Names:
             return f"{names[0]} ({self.address(endpoint)})"
         told = self.in_dns(endpoint)
         return f"{self.address(endpoint)} (in DNS: {told[0]})" if told else self.address(endpoint)
+
+    def caller(self, endpoint: int, oh: int, svid: int) -> str:
+        """The caller_name of a lock owner; empty if its host has none."""
+        names = self.claimed.get(endpoint) or [""]
+        return self.owners.get((endpoint, oh, svid), names[0])
 
     def in_dns(self, endpoint: int) -> list[str]:
         """The names that DNS connects with an address of the network."""
@@ -128,12 +136,14 @@ def names(
     for signal in signals:
         if signal.kind is Kind.ARP:
             found.cards[signal.src].add(signal.b)
-    told = dict.fromkeys((r.server, r.client, r.op is Op.GRANTED, r.caller_name) for r in requests)
-    for server, client, granted, name in told:
+    told = dict.fromkeys((r.server, r.client, r.op is Op.GRANTED, r.caller_name, r.oh, r.svid) for r in requests)
+    for server, client, granted, name, oh, svid in told:
         found.roles[server].add("server")
         found.roles[client].add("client")
         if not granted:
             _claim(found, client, texts[name])
+            if texts[name]:
+                found.owners.setdefault((client, oh, svid), _text(texts[name]))
     for request in requests:
         if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
             for sender in {request.server, *(int(calls.src[send.row]) for send in request.sends)}:

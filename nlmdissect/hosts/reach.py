@@ -1,4 +1,5 @@
-"""Attempts to reach a lockd whose port is known, and the runs of them that died on the way.
+"""Attempts to reach a lockd whose port is known, and the runs of them that died on the way; likewise attempts of a
+server to reach a client's port 111, which it only needs to find the lockd there.
 
 A run is a series of attempts of one host at one port of another between two signs that packets get through. Over TCP
 an attempt is a SYN: a SYN/ACK or RST in answer shows that it arrived; a SYN/ACK after which the same SYN comes again
@@ -6,8 +7,8 @@ shows that the answer did not. Over UDP it is a lock request; as lockd may also 
 lockd served somebody else meanwhile. ICMP "prohibited" from anywhere, or any "unreachable" from another host than the
 asked one, says it in so many words.
 
-Being down is not being unreachable: without ICMP the asked host must have been heard after the first attempt, and not
-have restarted before it got through.
+Being down is not being unreachable: without ICMP the asked host must have been heard after the first attempt, or soon
+after the last, and not have restarted before it got through.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ APART = SECOND // 2  # attempts closer together are one: a SYN is repeated at on
 SYNS, SYNS_LAST = 3, 5 * SECOND  # fewer, or in less time, are ordinary loss
 CALLS, CALLS_LAST = 2, 10 * SECOND
 SOON = SECOND
+ALIVE = 30 * SECOND  # a waiter asks again within this
+RPCBIND = 111
 
 
 class Path(NamedTuple):
@@ -81,6 +84,7 @@ def unreached(
 ) -> list[Unreached]:
     """All runs of the recording, in time order."""
     ports = _ports(calls, texts, traffic.streams)
+    called_back = {(r.server, r.client) for r in requests}
     errors: dict[Path, list[Signal]] = defaultdict(list)
     for s in signals:
         if s.kind is Kind.ICMP and s.quoted is not None and s.quoted.protocol in (TCP, UDP):
@@ -95,6 +99,8 @@ def unreached(
     found: list[Unreached] = []
     for path, of in events.items():
         port = ports.get((path.callee, path.port, path.tcp))
+        if port is None and path.port == RPCBIND and (path.caller, path.callee) in called_back:
+            port = []
         if port is None:
             continue
         known = [at for at in port if at is not None]
@@ -230,8 +236,8 @@ def _apart(times: Iterable[At]) -> tuple[At, ...]:
 
 
 def _heard(traffic: Traffic, run: Unreached) -> bool:
-    """Whether the asked host sent anything to anybody during the run."""
-    first, last = run.tries[0].time, run.tries[-1].time
+    """Whether the asked host sent anything to anybody during the run, or soon after it."""
+    first, last = run.tries[0].time, run.tries[-1].time + ALIVE
     return any(s.src == run.path.callee and s.first < last and s.last > first + SOON for s in traffic.activity)
 
 

@@ -44,12 +44,14 @@ class What(StrEnum):
     FREE_ALL = auto()  # an unmonitored client says that it restarted
     VERIFIER = auto()  # nfsd answers WRITE and COMMIT with another write verifier
     UNSURE_VERIFIER = auto()  # the same after a WRITE that failed: Linux then takes another one without a restart
+    MOVED = auto()  # ARP says that a server's address is at another network card: a failover, perhaps
 
 
 # fmt: off
 STRENGTH = {
     What.GRACE: 3, What.NOTIFY: 3, What.RECLAIMED: 2, What.PORT: 2, What.RESET: 2, What.LOOKUP: 1, What.CLOSED: 1,
     What.STATE: 3, What.COOKIE: 2, What.MOUNTED: 1, What.FREE_ALL: 3, What.VERIFIER: 2, What.UNSURE_VERIFIER: 1,
+    What.MOVED: 2,
 }
 # fmt: on
 
@@ -85,6 +87,7 @@ def signs(
     found += _clients(calls, texts, requests)
     found += _connections(signals, streams)
     found += _verifiers(verifiers)
+    found += _moves(signals, names)
     return sorted(found, key=lambda sign: sign.at)
 
 
@@ -202,3 +205,15 @@ def _verifiers(verifiers: Verifiers) -> Iterator[Sign]:
         text = f"NFS write verifier {after.value.hex()}, it was {before.value.hex()}"
         text += ", and a WRITE failed in between" if failed else ""
         yield Sign(after.first, after.server, what, text, began=before.last.time)
+
+
+def _moves(signals: list[Signal], names: Names) -> Iterator[Sign]:
+    """A server's address that another card claims by ARP, each time that it changes."""
+    cards: dict[int, int] = {}
+    for signal in signals:
+        if signal.kind is Kind.ARP and "server" in names.roles.get(signal.src, ()):
+            before = cards.get(signal.src)
+            cards[signal.src] = signal.b
+            if before not in (None, signal.b):
+                new = signal.b.to_bytes(6, "big").hex(":")
+                yield Sign(signal.at, signal.src, What.MOVED, f"ARP: the address is at {new} now, another network card")

@@ -128,7 +128,7 @@ def _held(history: History) -> list[Object]:
             "client": names.address(owner.client),
             "fh": texts[file.fh].hex(),
             **called(history, file.server, texts[file.fh], piece.granted),
-            "caller_name": (names.claimed.get(owner.client) or [""])[0],
+            "caller_name": names.caller(*owner),
             "svid": owner.svid,
             "oh": texts[owner.oh].hex(),
             "start": piece.start,

@@ -74,7 +74,7 @@ def _lock(moment: Moment, lock: Lock, places: dict[int, int]) -> Object:
         "client": names.address(lock.owner.client),
         "fh": texts[lock.file.fh].hex(),
         **called(moment.history, lock.file.server, texts[lock.file.fh], moment.at),
-        "caller_name": (names.claimed.get(lock.owner.client) or [""])[0],
+        "caller_name": names.caller(*lock.owner),
         "svid": lock.owner.svid,
         "oh": texts[lock.owner.oh].hex(),
         "start": piece.start,

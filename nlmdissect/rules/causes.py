@@ -17,7 +17,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     # consequence  roots, the first that fits                       that have the same
     ("NLM003",     ("NLM016",),                                     ("server", "client", "boot")),
     ("NLM004",     ("NLM003", "NLM001", *NOT_TOLD, "NLM002"),       ("server", "client", "boot")),
-    ("NLM004",     ("NSM009",),                                     ("server", "client", "boot")),
+    ("NLM004",     ("NSM009", "NLM006"),                            ("server", "client", "boot")),
     ("NLM003",     (*NOT_TOLD, "NSM009"),                           ("server", "client", "boot")),
     ("NLM001",     ("NSM009",),                                     ("server", "client", "boot")),
     ("NLM002",     NOT_TOLD,                                        ("server", "client", "boot")),

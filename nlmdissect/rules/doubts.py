@@ -86,6 +86,29 @@ def elsewhere(history: History, tries: list[Try]) -> tuple[list[Evidence], str]:
     return [Evidence(tries[0].at, f"SM_NOTIFY mon_name={tries[0].name} to {address}")], text
 
 
+def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidence], str]:
+    """Notices to the peer about the time of the restart, from addresses that nothing connects with the restarted host
+    and that have to do with no lock, as evidence and as a sentence: it may have sent them from another address.
+    """
+    names, boot = history.names, row.boot
+    since = boot.not_before or boot.not_after
+    tries = sorted(
+        (
+            t
+            for (sender, receiver), of in history.notices.tries.items()
+            if receiver == row.peer and not names.roles.get(sender) and not names.notifies_for(sender, boot.host)
+            for t in of
+            if since < t.at and t.at.time < until
+        ),
+        key=lambda t: t.at,
+    )
+    if not tries:
+        return [], ""
+    first, address = tries[0], names.address(tries[0].sender)
+    text = f" Not certain: SM_NOTIFY for {first.name} came from {address}, which may be another address of this host."
+    return [Evidence(first.at, f"SM_NOTIFY mon_name={first.name} from {address}")], text
+
+
 def many_behind(history: History, endpoint: int) -> bool:
     """Whether an address calls itself by several names, as a router does that translates the addresses of others: one
     of them may have restarted while the connections of another go on.

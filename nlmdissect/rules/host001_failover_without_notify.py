@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import ENDED, Fate
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.moves import Move
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
-
-ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
+from nlmdissect.rules.doubts import strangers
 
 
 @rule("HOST001", "failover-without-notify", Severity.ERROR, source="C-29")
@@ -61,18 +60,20 @@ def _finding(history: History, row: Recovery, move: Move, orphans: tuple[Fate, .
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     tried = [Evidence(look.at, "asks for the client's statd") for look in row.lookups]
     alive = words.alive(history, client, boot)
+    strange, whose = strangers(history, row, decided)
     return Finding(
         f"{here} moved from {move.old} to {move.new}, and {who}, which held {words.locks_text(history, orphans)}, "
         "was not told",
-        words.evidence(arp, words.restart(history, boot), words.grants(history, orphans), tried, over),
+        words.evidence(arp, words.restart(history, boot), words.grants(history, orphans), tried, strange, over),
         consequence=f"The new node does not know these locks, and {who} does not know that they are gone."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
+        + whose
         + ("" if move.announced else " No ARP for the address is here: a router on the way may have changed instead.")
         + ("" if alive else f" {who} sent nothing since the move: it may be down."),
         remedy="Run sm-notify -f -v ADDRESS on the node that takes over, with statd's state on the shared disk.",
         confidence=words.confidence(
-            doubts, also=arp is not None and not row.lookups and not unseen and boot.proven and alive
+            doubts, also=arp is not None and not (row.lookups or unseen or strange) and boot.proven and alive
         ),
         server=server,
         client=client,

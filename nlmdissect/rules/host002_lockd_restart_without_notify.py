@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import ENDED, Fate
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -36,24 +37,25 @@ def lockd_restart_without_notify(history: History) -> Iterator[Verdict]:
         yield Judged()
         over = row.boot.grace_over
         told_in_time = any(over is None or t.at < over for t in row.tries)
-        if told_in_time or row.notify is Notify.UNKNOWN:
+        orphans = tuple(f for f in row.known if f.outcome not in ENDED)
+        if told_in_time or row.notify is Notify.UNKNOWN or not orphans:
             continue
         if row.decided is None:
             yield NotAssessed(assumptions.undecided(history, row))
             continue
-        yield _finding(history, row, row.decided)
+        yield _finding(history, row, orphans, row.decided)
 
 
-def _finding(history: History, row: Recovery, decided: int) -> Finding:
+def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided: int) -> Finding:
     boot = row.boot
-    start = words.held_since(row.known)
+    start = words.held_since(orphans)
     conditions = (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.ALL_PATHS, V.DECODED)
     doubts = history.visibility.all((boot.host, row.peer), conditions, start, decided)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     return Finding(
         f"lockd on {words.host(history, boot.host)} restarted without a reboot and did not tell "
-        f"{words.host(history, row.peer)}, which held {words.locks_text(history, row.known)}",
-        words.evidence(words.restart(history, boot), words.grants(history, row.known), over),
+        f"{words.host(history, row.peer)}, which held {words.locks_text(history, orphans)}",
+        words.evidence(words.restart(history, boot), words.grants(history, orphans), over),
         consequence=f"The host stayed up ({boot.lived_on}), so its sm-notify did not run; the client does not know "
         "that its locks are gone." + words.because(doubts),
         remedy="Run sm-notify -f after every restart of nfsd or lockd; restart the applications that lost their locks.",
@@ -61,5 +63,5 @@ def _finding(history: History, row: Recovery, decided: int) -> Finding:
         server=boot.host,
         client=row.peer,
         boot=boot.number,
-        locks=words.refs(history, row.known),
+        locks=words.refs(history, orphans),
     )

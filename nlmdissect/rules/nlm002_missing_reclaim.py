@@ -71,7 +71,7 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
-        f"{words.locks_text(history, missing)}" + (f" ({done} others were reclaimed)" if done else ""),
+        f"{words.locks_text(history, missing)}" + (f" ({words.count(done, 'other', 'was')} reclaimed)" if done else ""),
         words.evidence(notices[:1], held, notices[1:], named, words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts),

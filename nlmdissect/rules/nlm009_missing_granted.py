@@ -8,9 +8,9 @@ from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.history.waits import Wait
+from nlmdissect.hosts.lookups import Lookup
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
-from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import assumptions, requested, words
 
@@ -26,16 +26,19 @@ def missing_granted(history: History) -> Iterator[Verdict]:
     client does not poll.
 
     How it is seen: a request answered BLOCKED, the lock that was in its way unlocked with GRANTED, no other holder
-    known, nobody else served first; and no NLM_GRANTED to the waiter, not even a look-up of its lockd or an attempt
-    to connect, for 60 s or until its next poll won the lock. A poll that wins proves that the lock was free: then it
-    is confirmed; else it is only suspected.
+    known, nobody else served first; and no NLM_GRANTED to the waiter, nor an attempt to connect, for 60 s or until
+    its next poll won the lock. The server may have asked for the port of the waiter's lockd: in vain, if it got no
+    answer or "not registered". A poll that wins proves that the lock was free: then it is confirmed; else it is only
+    suspected.
 
-    What it cannot see: another holder, over NFSv4 or on the server itself. A look-up or an attempt to connect without
-    a callback behind it is PMAP001 or PMAP002, an unanswered callback NLM007.
+    What it cannot see: another holder, over NFSv4 or on the server itself. Attempts to connect without a callback
+    behind them are PMAP001, an unanswered callback is NLM007.
 
-    What to do: on the server see what lockd says when it cannot find the client's lockd (`rpcdebug -m nlm -s all`,
-    then dmesg). FreeBSD servers queue only one of two waits of one owner with the same range, on different files.
-    Some old servers (HP-UX) never call and rely on polls. As a way out keep clients that poll (Linux, FreeBSD).
+    What to do: if the server asked in vain, let it reach port 111 of the client over TCP and UDP, and see that rpcbind
+    and lockd run there (`rpcinfo -p CLIENT` from the server). Else on the server see what lockd says when it cannot
+    find the client's lockd (`rpcdebug -m nlm -s all`, then dmesg). FreeBSD servers queue only one of two waits of one
+    owner with the same range, on different files. Some old servers (HP-UX) never call and rely on polls. As a way out
+    keep clients that poll (Linux, FreeBSD).
     """
     found: dict[tuple[int, int], list[Wait]] = {}
     for wait in history.walked.waits:
@@ -46,7 +49,9 @@ def missing_granted(history: History) -> Iterator[Verdict]:
         end = history.extent.last if wait.ended is None else wait.ended.time
         said = next(iter(history.dealings.about(r, wait.freed)), None)
         had_it = said is not None and said.request.op is Op.UNLOCK  # so it was told, unseen
-        if had_it or tried(history, r.server, r.client, wait.freed.time - SECOND, end):
+        span = wait.freed.time - SECOND, end
+        found_it = any(look.port for look in asked(history, r.server, r.client, *span))
+        if had_it or found_it or connected(history, r.server, r.client, *span):
             continue
         if end - wait.freed.time >= (SOON if wait.how == "granted" else WINDOW):
             found.setdefault((r.server, r.client), []).append(wait)
@@ -56,12 +61,13 @@ def missing_granted(history: History) -> Iterator[Verdict]:
         yield _finding(history, waits)
 
 
-def tried(history: History, server: int, client: int, start: int, end: int) -> bool:
-    """Whether the server looked for the client's lockd, or tried to connect to the client, in a span of time (ns)."""
-    c = history.calls
-    asked = (c.program == PORTMAP) & (c.asked_program == NLM) & (c.src == server) & (c.dst == client) & (c.frame != 0)
-    if any(start <= time <= end for time in c.time[asked].tolist()):
-        return True
+def asked(history: History, server: int, client: int, start: int, end: int) -> list[Lookup]:
+    """Where the server asked for the client's lockd, in a span of time (ns)."""
+    return [k for k in history.lookups if (k.asker, k.asked) == (server, client) and start <= k.at.time <= end]
+
+
+def connected(history: History, server: int, client: int, start: int, end: int) -> bool:
+    """Whether the server tried to connect to the client, in a span of time (ns)."""
     return any(
         s.kind is Kind.SYN and (s.src, s.dst) == (server, client) and start <= s.at.time <= end for s in history.signals
     )
@@ -81,15 +87,20 @@ def _finding(history: History, waits: list[Wait]) -> Finding:
     if not won and wait.ended is not None:
         then = f"it gave up after {(end - freed.time) / SECOND:.0f} s"
     more = f" ({len(waits)} waits in all)" if len(waits) > 1 else ""
+    looks = asked(history, r.server, r.client, freed.time - SECOND, end)
+    vain = "was told that its lockd is not registered" if any(k.port == 0 for k in looks) else "got no answer"
+    why = f"; it asked for the port of its lockd and {vain}" if looks else ""
     poll = assumptions.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
     return Finding(
         f"{words.host(history, r.server)} never called {words.host(history, r.client)} for its "
-        f"{requested.range_text(history, r)} after {holder} unlocked it; {then}{more}",
-        words.evidence(*(_evidence(history, w) for w in waits)),
+        f"{requested.range_text(history, r)} after {holder} unlocked it{why}; {then}{more}",
+        words.evidence(*(_evidence(history, w) for w in waits), (e for k in looks for e in _question(k))),
         consequence=f"The waiter gets its lock by polling or not at all{poll}."
         + ("" if won else " Not certain: a holder that is not seen here may be in its way.")
         + words.because(doubts),
-        remedy="See why lockd on the server does not call back: does it know the client's lockd, does it log an error?",
+        remedy="Let the server reach port 111 of the client, over TCP and UDP; see that rpcbind and lockd run there."
+        if looks
+        else "See why lockd on the server does not call back: does it know the client's lockd, does it log an error?",
         confidence=Confidence.CONFIRMED if won and not doubts else Confidence.SUSPECTED,
         server=r.server,
         client=r.client,
@@ -108,3 +119,8 @@ def _evidence(history: History, wait: Wait) -> list[Evidence]:
     if wait.how == "granted" and wait.ended is not None:
         proof.append(Evidence(wait.ended, "its poll: GRANTED"))
     return proof
+
+
+def _question(look: Lookup) -> list[Evidence]:
+    proof = [Evidence(look.at, "asks for the port of the waiter's lockd" + ("" if look.answered else ": no answer"))]
+    return proof + ([Evidence(look.answered, "not registered: port 0")] if look.answered else [])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import At, Evidence, Finding, Judged, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import ENDED, Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
 
-ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED, Outcome.RECLAIMED})
+NOT_LOST = ENDED | {Outcome.RECLAIMED}
 
 
 @rule("NLM016", "short-grace", Severity.ERROR, source="C-22")
@@ -40,7 +40,7 @@ def short_grace(history: History) -> Iterator[Verdict]:
             continue
         yield Judged()
         first = min([*(t.at for t in row.tries), *(look.at for look in row.lookups)], default=None)
-        lost = tuple(fate for fate in row.known if fate.outcome not in ENDED)
+        lost = tuple(fate for fate in row.known if fate.outcome not in NOT_LOST)
         if first is not None and over < first and row.answered and lost:
             yield _finding(history, row, lost, over, first)
 

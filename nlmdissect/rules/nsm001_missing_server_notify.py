@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, Outcome
+from nlmdissect.history.fates import ENDED, Fate
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
-from nlmdissect.rules.doubts import elsewhere, told_elsewhere
+from nlmdissect.rules.doubts import elsewhere, strangers, told_elsewhere
 
 RPCBIND = 111
 UNSENT = "Find out why sm-notify did not run or did not know this client (rpc-statd-notify.service, /var/lib/nfs/sm)."
@@ -19,7 +19,6 @@ UNHEARD = (
     "See that rpcbind runs on the client and that UDP from the server reaches its port 111, then run sm-notify -f "
     "on the server."
 )
-ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothing was lost for want of a notice
 
 
 @rule("NSM001", "missing-server-notify", Severity.ERROR, source="C-01")
@@ -38,7 +37,8 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
     capture point.
 
     What it cannot see: whether only lockd restarted (then Linux notifies nobody, see HOST002) where nothing shows
-    it; notices that left over a path that was not captured; a server that had stopped monitoring the client.
+    it; notices that left over a path that was not captured, or from an address that nothing connects with the server;
+    a server that had stopped monitoring the client.
 
     What to do: on Linux, `systemctl status rpc-statd-notify` and `journalctl -u rpc-statd-notify`; is
     /var/lib/nfs/sm kept over reboots (containers, diskless hosts, failover without shared statd state)? does the
@@ -73,6 +73,8 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         unseen = unseen or "it asked only once for statd's port, as if it was answered"
     tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
     others, doubt = elsewhere(history, told_elsewhere(history, row))
+    strange, whose = strangers(history, row, decided)
+    others += strange
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     asked = f"; it asked for the client's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
     refused = _refused(history, row) if tried and not unsent else []
@@ -85,6 +87,7 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
         + doubt
+        + whose
         + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
         remedy=(UNHEARD if tried and not unsent else UNSENT) + " Restart the applications that held these locks.",
         confidence=words.confidence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import ENDED, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -21,7 +22,8 @@ def unanswered_notify(history: History) -> Iterator[Verdict]:
 
     How it is seen: at least two tries to one host (a sender that was answered does not try again) and no answer to
     any of them, until after the last one. Info if a later try was answered, a warning if the grace period was over
-    by then, or if the receiver held no lock that this capture shows.
+    by then, or if the receiver had no lock to lose: it held none that this capture shows, gave it back, or restarted
+    itself.
 
     What it cannot see: whether the notice or its answer was lost, and on which side of the capture point. A host
     that sends nothing at all after the restart may simply be down, and then it has lost nothing.
@@ -51,18 +53,19 @@ def _finding(history: History, row: Recovery) -> Finding:
     alive = words.alive(history, peer, boot)
     # over TCP the other direction may be here, and over UDP not
     udp = any(s.src == peer and s.dst in {t.sender for t in row.tries} and not s.tcp for s in history.traffic.streams)
-    held = words.grants(history, row.known)
+    orphans = tuple(fate for fate in row.known if fate.outcome not in ENDED)
+    held = words.grants(history, orphans)
     held += [words.granted(history, *item) for item in row.left]
     harmless = not held
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
-    what = f", which held {words.locks_text(history, row.known)}" if row.known else ""
+    what = f", which held {words.locks_text(history, orphans)}" if orphans else ""
     return Finding(
         f"{words.host(history, sender)} sent SM_NOTIFY {words.count(len(row.tries), 'time')} to "
         f"{words.host(history, peer)}{what}, and was never answered",
         words.evidence(tries[:1], tries[1:], held, words.restart(history, boot)),
         consequence=(
             f"{words.host(history, peer)} was not told of the restart"
-            + (" and has not reclaimed its locks." if row.known else ".")
+            + (" and has not reclaimed its locks." if orphans else ".")
             + ("" if alive else " It sent nothing at all afterwards: it may be down.")
             + words.because(doubts)
         ),
@@ -72,7 +75,7 @@ def _finding(history: History, row: Recovery) -> Finding:
         server=sender if row.role == "client" else peer,
         client=peer if row.role == "client" else sender,
         boot=boot.number,
-        locks=words.refs(history, row.known),
+        locks=words.refs(history, orphans),
     )
 
 
@@ -97,11 +100,14 @@ def _late(history: History, row: Recovery) -> Iterator[Finding]:
 
 
 def _superseded(history: History, row: Recovery) -> bool:
-    """The host restarted again and reached this peer then: nothing was lost by the first silence."""
+    """The host restarted again: nothing was lost by the first silence if it reached this peer then, or if all that the
+    peer held was still to be reclaimed; what became of that is told of the next restart.
+    """
+    waiting = row.having(Outcome.SUPERSEDED) and all(fate.outcome in ENDED for fate in row.fates)
     return any(
         later.boot.host == row.boot.host
         and later.peer == row.peer
         and later.boot.number > row.boot.number
-        and later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD)
+        and (waiting or later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD))
         for later in history.recoveries
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Outcome
+from nlmdissect.history.fates import ENDED, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Lookup
 from nlmdissect.history.recovery import Notify, Recovery
@@ -13,7 +13,6 @@ from nlmdissect.hosts.implementations import NO_STATD
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
-from nlmdissect.rules.nsm001_missing_server_notify import ENDED
 
 ROOM = 60 * SECOND  # for somebody who starts statd
 NEXT = (NO_STATD + 30) * SECOND  # by then sm-notify has asked again

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import life_at
-from nlmdissect.hosts.reach import PROHIBITED, Path, Unreached
+from nlmdissect.hosts.reach import PROHIBITED, RPCBIND, Path, Unreached
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.protocols import MOUNT, NFS, NLM
@@ -32,8 +32,9 @@ def unreachable_lockd(history: History) -> Iterator[Verdict]:
     port got through later, or while it lasts less than a minute, or if only callbacks are stopped and no waiter is
     left waiting.
 
-    What it cannot see: on which side of the capture point packets die, unless ICMP says so. A port 111 that is itself
-    blocked: then no port is ever known. A lockd that hangs over UDP looks the same to each client: that is NLM012.
+    What it cannot see: on which side of the capture point packets die, unless ICMP says so. A port 111 of the server
+    that is itself blocked: then no port is ever known (one of a client is told of, for a server asks there for lockd
+    alone). A lockd that hangs over UDP looks the same to each client: that is NLM012.
 
     What to do: pin the ports and open them in both directions, TCP and UDP: `nlm_tcpport` and `nlm_udpport` of the
     lockd module (options lockd ... in /etc/modprobe.d, or `port=` and `udp-port=` in [lockd] of /etc/nfs.conf),
@@ -76,8 +77,9 @@ def _finding(history: History, client: int, server: int, runs: list[Unreached]) 
     again = Evidence(worst.again, "packets get through") if worst.again else None
     others = [run for run in runs if run is not worst]
     more = [Evidence(at, f"no answer from port {run.path.port}") for run in others for at in run.tries]
+    blocked = f"ask {callee} at port 111 for its lockd" if path.port == RPCBIND else f"reach lockd of {callee}"
     return Finding(
-        f"{caller} cannot reach lockd of {callee}: {way}{said}; {healed}",
+        f"{caller} cannot {blocked}: {way}{said}; {healed}",
         words.evidence(
             tries[:1],
             [Evidence(e.at, "ICMP unreachable about it") for e in worst.errors[:2]],
@@ -94,7 +96,7 @@ def _finding(history: History, client: int, server: int, runs: list[Unreached]) 
             else "No lock of this client was taken, reclaimed or given back meanwhile; its applications hung."
         )
         + words.because(doubts),
-        remedy="Open lockd's ports in both directions, and pin them (nlm_tcpport, nlm_udpport) so that they stay open.",
+        remedy="Open port 111 and lockd's ports in both directions, and pin these (nlm_tcpport, nlm_udpport).",
         severity=_severity(history, client, worst),
         confidence=words.confidence(() if worst.prohibited else doubts),
         server=server,

@@ -25,9 +25,9 @@ def range_text(history: History, r: Request) -> str:
 
 def ref(history: History, r: Request) -> LockRef:
     """The lock that a request is about; ``at`` is where it was asked for."""
-    texts, names = history.texts, history.names.claimed.get(r.client) or [""]
+    texts, name = history.texts, history.names.caller(r.client, r.oh, r.svid)
     end = None if r.end == END else r.end
-    return LockRef(r.server, texts[r.fh], names[0], r.svid, texts[r.oh], r.start, end, r.exclusive, r.at)
+    return LockRef(r.server, texts[r.fh], name, r.svid, texts[r.oh], r.start, end, r.exclusive, r.at)
 
 
 def sent(r: Request, what: str = "") -> list[Evidence]:

@@ -12,6 +12,7 @@ from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.names import same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import Piece
@@ -48,17 +49,19 @@ def span_text(start: int, end: int | None) -> str:
 def lock(history: History, file: File, owner: Owner, piece: Piece) -> LockRef:
     """A piece as a finding names it."""
     texts = history.texts
-    name = history.names.claimed.get(owner.client) or [""]
+    name = history.names.caller(*owner)
     return LockRef(
-        file.server, texts[file.fh], name[0], owner.svid, texts[owner.oh], piece.start,
+        file.server, texts[file.fh], name, owner.svid, texts[owner.oh], piece.start,
         None if piece.end == END else piece.end, piece.exclusive, piece.granted,
     )  # fmt: skip
 
 
 def lock_text(history: History, file: File, owner: Owner, piece: Piece) -> str:
-    """``write lock 0-99 of svid 0 on /export:/dir/file``."""
-    where = history.called(*file, piece.granted)
-    return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid} on {where}"
+    """``write lock 0-99 of svid 0 on /export:/dir/file``; whose it is, if its host goes by several names."""
+    where, name = history.called(*file, piece.granted), history.names.caller(*owner)
+    first = (history.names.claimed.get(owner.client) or [name])[0]
+    whose = "" if same_host(name, first) else f" at {name}"
+    return f"{kind_of(piece.exclusive)} lock {span_text(piece.start, piece.end)} of svid {owner.svid}{whose} on {where}"
 
 
 def whole(fates: Iterable[Fate]) -> list[tuple[File, Owner, Piece]]:
@@ -140,16 +143,31 @@ def because(doubts: Iterable[Sight]) -> str:
 
 
 def heard_after(history: History, host: int, time: int) -> bool:
-    """Whether a host was heard after a moment (ns), if there was time: it may have said more, out of sight."""
+    """Whether a host was heard in the same life after a moment (ns), if there was time: it may have said more, out of
+    sight.
+    """
     if history.extent.last - time < ROOM:
         return True
-    packets = any(span.src == host and span.last > time for span in history.traffic.activity)
-    return packets or any(s.kind is Kind.ARP and s.src == host and s.at.time > time for s in history.signals)
+    end = _end_of_life(history, host, time)
+    return _heard(history, host, time, end) or any(
+        s.kind is Kind.ARP and s.src == host and time < s.at.time < end for s in history.signals
+    )
 
 
 def alive(history: History, peer: int, boot: Boot) -> bool:
-    """Whether a host was heard after another one's restart: one that is down has lost nothing."""
-    return any(span.src == peer and span.last > boot.not_after.time for span in history.traffic.activity)
+    """Whether a host was heard in the same life after another one's restart: one that is down has lost nothing."""
+    time = boot.not_after.time
+    return _heard(history, peer, time, _end_of_life(history, peer, time))
+
+
+def _heard(history: History, host: int, after: int, before: int) -> bool:
+    return any(span.src == host and span.last > after and span.first < before for span in history.traffic.activity)
+
+
+def _end_of_life(history: History, host: int, time: int) -> int:
+    """When the next life of a host began after a moment (ns): what it says from then on it knows nothing of."""
+    begun = (boot.not_after.time for boot in history.boots if boot.host == host and not boot.lived_on)
+    return min((at for at in begun if at > time), default=history.extent.last + 1)
 
 
 def who_restarted(history: History, boot: Boot) -> str:

@@ -163,8 +163,7 @@ def lock_cells(
 ) -> tuple[Any, ...]:
     """The columns ``LOCK``; the path is what it was ``at`` that moment."""
     texts, names = history.texts, history.names
-    claimed = names.claimed.get(owner.client)
-    name = name or (claimed[0] if claimed else None)
+    name = name or names.caller(*owner) or None
     return (
         names.address(file.server), names.address(owner.client), texts[file.fh].hex(), history.path(*file, at),
         history.paths.fileid(file.server, texts[file.fh]), name, owner.svid, texts[owner.oh].hex(), start,

@@ -97,3 +97,14 @@ def test_a_host_without_a_name():
 def test_names_are_hostile_bytes():
     found, at = names("1 client1 > server NLM_LOCK caller=\udc80x machine=ok".replace("\udc80", "\u00e9"))
     assert found.claimed[at["client1"]][0] == "\u00e9x"
+
+
+def test_whose_a_lock_is_behind_a_router():
+    found, at = names("""
+        1  client1 > server   NLM_LOCK caller=vm1 oh=1@vm1 svid=1
+        2  client1 > server   NLM_LOCK caller=vm2 oh=1@vm2 svid=1
+    """)
+    owners = {owner: name for owner, name in found.owners.items() if owner[0] == at["client1"]}
+    assert sorted(owners.values()) == ["vm1", "vm2"]
+    assert [found.caller(*owner) for owner in owners] == list(owners.values())
+    assert found.caller(at["client1"], 999, 9) == found.claimed[at["client1"]][0]

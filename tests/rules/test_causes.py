@@ -60,3 +60,9 @@ def test_there_are_no_circles():
                 if root not in reached:
                     reached.add(root)
                     todo.append(root)
+
+
+def test_a_theft_follows_from_the_release_of_a_living_clients_lock():
+    theft = finding("NLM004", server=1, client=2, other=3)
+    assert causes(theft, finding("NLM006", server=1, client=2)) == [1, None]
+    assert causes(theft, finding("NLM006", server=1, client=3)) == [None, None]

@@ -207,3 +207,30 @@ GRACE_ENDS_LATER = """
     11        client1 > server   NLM_LOCK fh=C oh=3
     12        server  > client1  NLM4_GRANTED
 """
+
+
+def test_the_lock_was_given_back_in_the_grace_period():
+    text = """
+         8        client1 > server   NLM_UNLOCK fh=A oh=1
+         9        server  > client1  NLM4_DENIED_GRACE_PERIOD
+        10  +60s  client2 > server   POLL 5
+        11        server  > client2  NLM4_GRANTED
+        12        client1 > server   POLL 8
+        13        server  > client1  NLM4_GRANTED
+    """
+    story = told(HOST002, BEFORE, RESTART, text)
+    assert story.says == []
+    assert story.outcome is Outcome.CLEAN
+
+
+def test_the_capture_begins_in_the_grace_period():
+    """The host may have restarted before: what goes on since then is of its new life."""
+    text = """
+         1        client2 > server   DATA ssh
+         2        server  > client2  DATA ssh
+         3        client2 > server   NLM_LOCK fh=B oh=2
+         4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         5        server  > client2  DATA ssh
+    """
+    (boot,) = told(HOST002, text).history.boots
+    assert (boot.lived_on, boot.unbroken) == ("", False)

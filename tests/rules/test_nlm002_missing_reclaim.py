@@ -384,3 +384,25 @@ def test_a_reclaim_whose_answer_is_lost_and_an_unlock_long_after(reclaim):
   {n + 3}     server  > client1  NLM4_GRANTED
     """
     assert bool(told(NLM002, text).says) is not reclaim
+
+
+def test_one_of_two_clients_behind_one_address_does_not_reclaim():
+    """The notice went to the address; the lock is the other one's."""
+    text = """
+         1        client1 > server   NLM_LOCK fh=A oh=1@vm1 svid=1 caller=vm1
+         2        server  > client1  NLM4_GRANTED
+         3        client1 > server   NLM_LOCK fh=B oh=2@vm2 svid=2 caller=vm2 xid=77 sport=1800
+         4        server  > client1  NLM4_GRANTED
+         5  +60s  client2 > server   NLM_LOCK fh=C oh=3
+         6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         7        server  > client1  SM_NOTIFY mon_name=server state=5
+         8        client1 > server   OK
+         9        client1 > server   NLM_LOCK fh=A oh=1@vm1 svid=1 caller=vm1 reclaim
+        10        server  > client1  NLM4_GRANTED
+        11  +90s  client2 > server   POLL 5
+        12        server  > client2  NLM4_GRANTED
+    """
+    (found,) = told(NLM002, text).findings
+    assert [lock.caller_name for lock in found.locks] == ["vm2"]
+    assert "of svid 2 at vm2 on" in found.title
+    assert found.title.endswith("(1 other was reclaimed)")

@@ -272,3 +272,16 @@ def test_only_a_notice_tells_of_the_restart():
     )
     assert len(story.says) == 1
     assert "suspected" in story.says[0]
+
+
+def test_only_the_next_life_of_its_client_was_heard():
+    """It may have been down when another client was granted the lock: nobody believed to hold it then."""
+    back = """
+         7  +20s  client1 > server   SM_NOTIFY mon_name=client1 state=5
+         8        server  > client1  OK
+    """
+    story = told(NLM004, HELD, RESTART, TAKEN, back)
+    assert story.says == ["error suspected server=server client=client1 other=client2: 6 2 5 4"]
+    missing = story.everything[story.findings[0].caused_by or 0]
+    assert missing.code == "NSM001"
+    assert "it may be down" in missing.consequence

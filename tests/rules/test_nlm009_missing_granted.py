@@ -196,3 +196,31 @@ def test_a_callback_for_another_file_with_the_same_numbers():
     11  +70s  client1 > server   NFS
     """
     assert told(NLM009, FREED, called).says == ["warning suspected server=server client=client2: 6 4 2"]
+
+
+POLL_WINS = """
+     {}  +20s  client2 > server   POLL 3
+     {}        server  > client2  NLM4_GRANTED
+"""
+
+
+def test_the_look_up_is_never_answered():
+    """The waiter's firewall lets nothing in, not even to port 111."""
+    looks = """
+     7        server  > client2  GETPORT lockd
+     8   +5s  server  > client2  AGAIN 7
+    """
+    story = told(NLM009, FREED, looks, POLL_WINS.format(9, 10))
+    assert story.says == ["warning confirmed server=server client=client2: 6 4 2 10 7 8"]
+    assert "asked for the port of its lockd and got no answer" in story.findings[0].title
+    assert "port 111" in story.findings[0].remedy
+
+
+def test_the_waiters_lockd_is_not_registered():
+    looks = """
+     7        server  > client2  GETPORT lockd
+     8        client2 > server   port 0
+    """
+    story = told(NLM009, FREED, looks, POLL_WINS.format(9, 10))
+    assert story.says == ["warning confirmed server=server client=client2: 6 4 2 10 7 8"]
+    assert "not registered" in story.findings[0].title

@@ -463,3 +463,23 @@ def test_a_lock_that_came_by_callback():
     """
     story = told(NSM001, held, ONE_IS_TOLD.replace("client2  NLM4_GRANTED", "client2  NLM4_GRANTED"), GRACE_ENDS)
     assert [line.partition(":")[0] for line in story.says] == ["error confirmed server=server client=client1"]
+
+
+def test_a_stranger_told_the_client_something():
+    """A node of a cluster, perhaps, that sends from its own address: a router hides its card."""
+    text = """
+        host node 10.0.0.7 name=node
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3  +60s  client2 > server   NLM_LOCK fh=B oh=2
+         4        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         5        {}    > client1  SM_NOTIFY mon_name=old-node state=5
+         6        client1 > {}     OK
+         7  +60s  client2 > server   POLL 3
+         8        server  > client2  NLM4_GRANTED
+    """
+    story = told(NSM001, text.format("node", "node"))
+    assert story.says == ["error suspected server=server client=client1: 4 2 5 8"]
+    assert "10.0.0.7, which may be another address of this host" in story.findings[0].consequence
+    (line,) = told(NSM001, text.format("server2", "server2"), "9 client1 > server2 NLM_TEST").says
+    assert line == "error confirmed server=server client=client1: 4 2 8"

@@ -263,3 +263,54 @@ def test_the_capture_lost_frames_between_the_two():
     """,
     )
     assert story.says == ["error suspected server=server client=client1: 5 6 8 2 4"]
+
+
+def test_the_receiver_restarted_meanwhile():
+    """It lost nothing that the notice could have saved."""
+    text = """
+         1        client1 > server   NLM_LOCK fh=A oh=1 state=3
+         2        server  > client1  NLM4_GRANTED
+         3        client2 > server   NLM_LOCK fh=B oh=2
+         4        server  > client2  NLM4_GRANTED
+         5  +60s  server  > client2  SM_NOTIFY mon_name=server state=5
+         6        client2 > server   OK
+         7        client2 > server   NLM_LOCK fh=B oh=2 reclaim
+         8        server  > client2  NLM4_GRANTED
+         9        server  > client1  SM_NOTIFY mon_name=server state=5
+        10   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
+        11   +4s  server  > client1  SM_NOTIFY mon_name=server state=5
+        12  +20s  client1 > server   SM_NOTIFY mon_name=client1 state=5
+        13        server  > client1  OK
+        14 +100s  client1 > server   NLM_LOCK fh=A oh=1 state=5
+        15        server  > client1  NLM4_GRANTED
+    """
+    story = told(NSM003, text)
+    assert story.says == ["warning suspected server=server client=client1: 9 10 11 5"]
+    assert "held" not in story.findings[0].title
+    assert "reclaimed" not in story.findings[0].consequence
+
+
+def test_the_next_restart_did_not_reach_it_either():
+    """One finding, about the restart after which the locks stayed lost."""
+    both = """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3        client2 > server   NLM_LOCK fh=B oh=2
+         4        server  > client2  NLM4_GRANTED
+         5  +60s  server  > client2  SM_NOTIFY mon_name=server state=5
+         6        client2 > server   OK
+         7        server  > client1  SM_NOTIFY mon_name=server state=5
+         8   +2s  server  > client1  SM_NOTIFY mon_name=server state=5
+    """
+    again = """
+         9   +5s  server  > client2  SM_NOTIFY mon_name=server state=7
+        10        client2 > server   OK
+        11        server  > client1  SM_NOTIFY mon_name=server state=7
+        12   +2s  server  > client1  SM_NOTIFY mon_name=server state=7
+        13   +4s  server  > client1  SM_NOTIFY mon_name=server state=7
+        14 +100s  client1 > server   NLM_LOCK fh=C oh=1
+        15        server  > client1  NLM4_GRANTED
+    """
+    story = told(NSM003, both, again)
+    assert [line.partition(":")[0] for line in story.says] == ["error suspected server=server client=client1"]
+    assert [e.at.frame for e in story.findings[0].evidence[:3]] == [11, 12, 13]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from support.cards import told_with_cards
 from support.told import told
 
-from nlmdissect.findings import Outcome
+from nlmdissect.findings import Outcome, Severity
 from nlmdissect.rules import BY_CODE
 
 NSM010, NLM002 = BY_CODE["NSM010"], BY_CODE["NLM002"]
@@ -221,3 +222,47 @@ def test_a_name_of_several_servers_is_nobodys():
     more = "10 client1 > server2 NLM_LOCK fh=Z oh=2\n11 server2 > client1 NLM4_GRANTED"
     assert told(NSM010, NODE.format("filer", "10.0.0.1,10.0.0.2"), more).says == []
     assert told(NSM010, NODE.format("filer", "10.0.0.1,10.0.0.3"), more).says
+
+
+FAILOVER = """
+    host node 10.0.0.7 name=node
+     1        client2 > server   ARP
+     2        server  > client2  ARP reply
+     3        client1 > server   GETPORT lockd
+     4        server  > client1  port 4045
+     5        client1 > server   NLM_LOCK fh=A oh=1@client1
+     6        server  > client1  NLM4_GRANTED
+     7  +30s  server  > server   ARP
+     8        node    > client1  GETPORT statd
+     9        client1 > node     port 662
+    10        node    > client1  SM_NOTIFY mon_name=old-node state=5
+    11        client1 > node     OK
+"""
+USED_AFTER_GRACE = """
+    12 +100s  client1 > server   GETPORT lockd
+    13        server  > client1  port 4050
+    14        client1 > server   NLM_LOCK fh=B oh=1@client1
+    15        server  > client1  NLM4_GRANTED
+"""
+
+
+def test_the_move_of_the_address_is_the_first_sign_of_the_failover():
+    """sm-notify without -v: from the address of the node that took over, long before a client speaks to the server."""
+    story = told_with_cards(NSM010, FAILOVER, USED_AFTER_GRACE, cards={"node": "moved"}, moved=7)
+    assert story.says == ["error confirmed server=server client=client1 other=node: 10 11 6 7 13"]
+    assert {f.code for f in story.everything if f.severity is Severity.ERROR} == {"NSM010"}
+
+
+def test_the_address_stays_where_it_is():
+    """The node is a stranger."""
+    story = told_with_cards(NSM010, FAILOVER, USED_AFTER_GRACE, cards={"node": "elsewhere"})
+    assert story.says == []
+
+
+def test_a_move_alone_is_no_restart():
+    """Of two bonded cards the other one took over."""
+    story = told_with_cards(
+        NSM010, FAILOVER, USED_AFTER_GRACE.replace("4050", "4045"), cards={"node": "moved"}, moved=7
+    )
+    assert story.says == []
+    assert [boot.host for boot in story.history.boots] == [story.number("node")]

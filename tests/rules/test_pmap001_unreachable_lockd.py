@@ -257,3 +257,41 @@ def test_only_one_direction_is_here():
         )
     )
     assert story.outcome is Outcome.NOT_ASSESSED
+
+
+FREED = """
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3        client2 > server   NLM_LOCK fh=A oh=2 block
+     4        server  > client2  NLM4_BLOCKED
+     5        client1 > server   NLM_UNLOCK fh=A oh=1
+     6        server  > client1  NLM4_GRANTED
+"""
+CALLS_BACK = """
+     7        server  > client2  SYN portmap sport=801
+     8   +1s  server  > client2  SYN portmap sport=801
+     9   +2s  server  > client2  SYN portmap sport=801
+    10   +4s  server  > client2  SYN portmap sport=801
+"""
+
+
+def test_a_server_cannot_ask_where_the_waiters_lockd_is():
+    """The waiter sleeps meanwhile, and shows that it lives when it polls."""
+    polls = """
+    11  +20s  client2 > server   POLL 3
+    12        server  > client2  NLM4_GRANTED
+    """
+    story = told(PMAP001, FREED, CALLS_BACK, polls)
+    assert story.says == ["warning confirmed server=server client=client2: 7 8 9 10"]
+    assert "cannot ask client2 (10.0.0.22) at port 111 for its lockd" in story.findings[0].title
+    assert "NLM009" not in {f.code for f in story.everything}
+
+
+def test_the_waiter_may_be_down():
+    assert told(PMAP001, FREED, CALLS_BACK, "11 +60s client1 > server NFS").says == []
+
+
+def test_what_a_client_wants_at_port_111_is_not_known():
+    """It may want to mount."""
+    syns = CALLS_BACK.replace("server  > client2", "client2 > server ")
+    assert told(PMAP001, FREED, syns, "11 +1s server > client1 DATA ssh").says == []
