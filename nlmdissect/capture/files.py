@@ -42,7 +42,7 @@ class Recording:
     _watch: bool = field(default=False, repr=False)  # larger than the sample: keep looking while reading
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
-        """All frames, file after file, in blocks of about 4 MiB.
+        """All frames, file after file, in blocks of about 2 MiB.
 
         ``progress(done, total)`` is called after each block with the (packed) bytes consumed so far; ``total`` is None
         for a pipe. Errors: CaptureError when a file cannot be read or has no supported link type at all, and, at the

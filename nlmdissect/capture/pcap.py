@@ -13,7 +13,7 @@ from .block import Block, Defect, Source
 from .formats import SUPPORTED, link_name, refuse_link
 from .unpack import Unpacked
 
-BLOCK = 4 << 20  # bytes of file per block; one record longer than this gets a block of its own
+BLOCK = 2 << 20  # bytes of file per block, which caches hold; one record longer than this gets a block of its own
 FIRST_BLOCK = 1 << 18  # tells how fast this capture is read
 MAX_RECORD = 256 << 20  # a longer record is a broken length, not a packet
 

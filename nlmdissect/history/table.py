@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Claim, Fate, File, Grant, Outcome, Owner, Row
@@ -231,9 +230,7 @@ class LockTable:
                 before, was = piece.state, replace(piece)
                 self._step(piece, E.CONFLICT, at)
                 number = boot.number if boot else piece.boot
-                grant = Grant(
-                    file, other, was, before, owner, claim.start, claim.end, claim.exclusive, at, asked, number
-                )
+                grant = Grant(file, other, was, before, owner, *claim[2:], at, asked, number)
                 if piece.state is H.STOLEN and before is not H.STOLEN:
                     self.thefts.append(grant)
                     if before in (H.ORPHANED, H.RECLAIMING):
@@ -274,8 +271,8 @@ class LockTable:
         self._set(Claim.whole(file, owner, piece), [], [p for p in self.pieces[file][owner] if p is not piece])
 
     def _set(self, claim: Claim, inside: list[Piece], outside: list[Piece]) -> None:
-        left = [piece for piece in inside if piece.state is not H.RELEASED]
-        merged = sorted(chain(left, outside), key=lambda piece: piece.start)
+        left = (piece for piece in inside if piece.state is not H.RELEASED)
+        merged = sorted([*left, *outside], key=lambda piece: piece.start)
         if merged:
             self.pieces[claim.file][claim.owner] = merged
             self._go_on(merged)

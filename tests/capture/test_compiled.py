@@ -266,3 +266,12 @@ def test_every_table_is_in_the_record() -> None:
     record, view = compiled.record_of(tables.new_tables())
     assert set(record.dtype.names) == set(tables.Tables._fields)
     assert len(view.flow_next) == 2 * tables.MAX_CONNECTIONS
+
+
+def test_a_small_capture_does_not_pay_for_it() -> None:
+    code = (
+        "import sys; from nlmdissect.history.history import read_history\n"
+        f"read_history([{str(OURS / 'S08-reclaim-after-grace.pcap')!r}])\n"
+        "assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
