@@ -8,6 +8,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import STRENGTH, What
+from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import GRANTED, Op
 
@@ -107,6 +108,26 @@ def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidenc
     first, address = tries[0], names.address(tries[0].sender)
     text = f" Not certain: SM_NOTIFY for {first.name} came from {address}, which may be another address of this host."
     return [Evidence(first.at, f"SM_NOTIFY mon_name={first.name} from {address}")], text
+
+
+def came_back_elsewhere(history: History, grant: Grant) -> Try | None:
+    """The notice from another address in the name of the client that lost a range, if it was never heard since: it
+    may be the same machine, which restarted with another address and lost nothing.
+    """
+    if grant.before is not H.EXPOSED:
+        return None
+    client, server = grant.owner.client, grant.file.server
+    told = (
+        t
+        for (sender, receiver), tries in history.notices.tries.items()
+        if receiver == server and sender != client and history.names.notifies_for(sender, client)
+        for t in tries
+        if grant.piece.granted < t.at < grant.at
+    )
+    notice = min(told, key=lambda t: t.at, default=None)
+    if notice is None or any(s.src == client and s.last > notice.at.time for s in history.traffic.activity):
+        return None
+    return notice
 
 
 def many_behind(history: History, endpoint: int) -> bool:
