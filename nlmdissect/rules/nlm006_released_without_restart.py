@@ -10,7 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import came_back_elsewhere, many_behind, unsettled
+from nlmdissect.rules.doubts import gone_elsewhere, many_behind, unsettled
 
 
 @rule("NLM006", "released-without-restart", Severity.ERROR, source="C-12")
@@ -33,7 +33,7 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
     by: dict[tuple[int, int], list[Grant]] = {}
     yield Judged(sum(1 for step in history.walked.loud if step.event == "notified_alive"))
     for grant in history.walked.table.thefts:
-        if notice := came_back_elsewhere(history, grant):
+        if notice := gone_elsewhere(history, grant):
             who, there = words.host(history, grant.owner.client), history.names.address(notice.sender)
             yield NotAssessed(f"whether {who}, silent since frame {notice.at.frame}, came back as {there}")
         elif grant.before is H.EXPOSED:
