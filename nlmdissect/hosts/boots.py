@@ -101,6 +101,8 @@ class _Reader:
                 life.ordinary = sign.at
         elif sign.what is What.NOTIFY:
             self._notify(sign)
+        elif sign.what is What.MOVED and self.lives.lived_on(self.host, sign.at.time, sign.at.time):
+            return  # the same host with another card: of two that are bonded the other one took over
         elif not self._same_life(sign):
             self._hold(sign)
         elif life.boot is not None:

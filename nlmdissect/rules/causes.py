@@ -31,7 +31,7 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("NLM003",     ("PMAP002", "PMAP001"),                          ("server", "client", "boot")),
     ("NLM007",     ("PMAP001",),                                    ("server", "client")),
     ("NLM012",     ("PMAP001",),                                    ("server", "client")),
-    ("NLM010",     ("NLM005", "NSM002", "NSM003"),                  ("server", "other>client")),
+    ("NLM010",     ("NLM005", "NSM002", "NSM008", "NSM003"),                 ("server", "other>client")),
     ("NLM015",     ("PMAP001", "PMAP002", "NLM012"),                ("server", "client")),
     ("NLM004",     ("NLM016",),                                     ("server", "client", "boot")),
     ("NLM002",     ("NLM016",),                                     ("server", "client", "boot")),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nlmdissect.findings import Evidence
+from nlmdissect.findings import At, Evidence
 from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import STRENGTH, What
+from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import GRANTED, Op
 
@@ -107,6 +108,30 @@ def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidenc
     first, address = tries[0], names.address(tries[0].sender)
     text = f" Not certain: SM_NOTIFY for {first.name} came from {address}, which may be another address of this host."
     return [Evidence(first.at, f"SM_NOTIFY mon_name={first.name} from {address}")], text
+
+
+def came_back_elsewhere(history: History, server: int, client: int, since: At, until: At) -> Try | None:
+    """The first notice to a server, in a span of time, in the name of a client from an address that was first heard
+    when the client's had fallen silent for good: it may be the same machine, which restarted and has another address.
+    """
+    spans = history.traffic.activity
+    last = max((s.last for s in spans if s.src == client), default=0)
+    told = (
+        t
+        for (sender, receiver), tries in history.notices.tries.items()
+        if receiver == server and sender != client and history.names.notifies_for(sender, client)
+        if last < min((s.first for s in spans if s.src == sender), default=0)
+        for t in tries
+        if since < t.at < until
+    )
+    return min(told, key=lambda t: t.at, default=None)
+
+
+def gone_elsewhere(history: History, grant: Grant) -> Try | None:
+    """The same of the client from which a range was taken: it lost nothing if it restarted."""
+    if grant.before is not H.EXPOSED:
+        return None
+    return came_back_elsewhere(history, grant.file.server, grant.owner.client, grant.piece.granted, grant.at)
 
 
 def many_behind(history: History, endpoint: int) -> bool:

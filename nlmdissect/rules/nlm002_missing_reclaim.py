@@ -25,7 +25,8 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
     until the grace period was over. Reclaims name the client's current ranges, so it is coverage that counts, not
     equality.
 
-    What it cannot see: the client's loopback. The usual cause is there: statd took the notice, and its private call
+    What it cannot see: whether a client whose other reclaim was never answered would have asked for this lock next
+    (suspected); the client's loopback. The usual cause is there: statd took the notice, and its private call
     to lockd was lost or refused. A process that ended sends UNLOCK, which ends the matter if it comes in time.
 
     What to do: on the client, look for "lockd: " and statd messages at that moment; is UDP on the loopback filtered?
@@ -68,15 +69,22 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     named = [e for t in foreign[:1] for e in words.resolver(history, t, server)]
     held = words.grants(history, missing)
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
+    stuck = next((f.piece.reclaim for f in row.having(Outcome.UNANSWERED) if f.piece.reclaim), None)
+    unanswered = Evidence(stuck, "its reclaim of another lock: no answer") if stuck else None
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
         f"{words.locks_text(history, missing)}" + (f" ({words.count(done, 'other', 'was')} reclaimed)" if done else ""),
-        words.evidence(notices[:1], held, notices[1:], named, words.restart(history, boot), over),
+        words.evidence(notices[:1], held, notices[1:], named, unanswered, words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
-        + words.because(doubts),
-        remedy="Look on the client for why statd did not reach lockd (capture on lo); restart the application.",
-        confidence=words.confidence(doubts, also=boot.proven and words.heard_after(history, client, decided)),
+        + words.because(doubts)
+        + (" Not certain: it may wait for the answer to another reclaim first." if stuck else ""),
+        remedy="See why the server did not answer a reclaim; restart the application."
+        if stuck
+        else "Look on the client for why statd did not reach lockd (capture on lo); restart the application.",
+        confidence=words.confidence(
+            doubts, also=boot.proven and not stuck and words.heard_after(history, client, decided)
+        ),
         server=server,
         client=client,
         boot=boot.number,

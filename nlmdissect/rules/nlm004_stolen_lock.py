@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import unsettled
+from nlmdissect.rules.doubts import gone_elsewhere, unsettled
 
 
 @rule("NLM004", "stolen-lock", Severity.ERROR, source="C-10")
@@ -34,6 +34,8 @@ def stolen_lock(history: History) -> Iterator[Verdict]:
     for fate in history.walked.table.fates:
         yield Judged(1 if fate.piece.known else 0)
     for theft in history.walked.table.thefts:
+        if gone_elsewhere(history, theft):
+            continue  # NLM006 says what is not known
         by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)
     for thefts in by.values():
         yield _finding(history, thefts)

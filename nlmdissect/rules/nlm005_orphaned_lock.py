@@ -10,11 +10,13 @@ from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
+from nlmdissect.history.notices import Try
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import came_back_elsewhere
 from nlmdissect.rules.nsm002_missing_client_notify import blocked_by, conflicting
 
 SILENCE = 300 * SECOND
@@ -31,8 +33,10 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
 
     How it is seen: somebody waits for a range that another client holds, and that client shows a sign of death
     after which it was never heard again: ARP requests for it without a reply, or ICMP host unreachable about it.
-    Without such a sign, five minutes of silence up to the end of the capture, of a client that used to be heard
-    more often and did not close its connections in order, are a suspected warning.
+    Or a restart was announced in its name from an address that was first heard when this one had fallen silent, and
+    the server went on refusing, as one does that knows its clients by address (an error, suspected). Without such a
+    sign, five minutes of silence up to the end of the capture, of a client that used to be heard more often and did
+    not close its connections in order, are a suspected warning.
 
     What it cannot see: a holder that is alive and idle says nothing either, over UDP for hours. An orderly close is
     not a death. A client that came back without a word is NSM002.
@@ -60,11 +64,16 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
         after = [case for case in cases if case.at.time > last]
         death = _sign_of_death(history, client, last)
         if death is not None and after:
-            yield _finding(history, server, client, after, death, True)
+            yield _finding(history, server, client, after, death, "is dead", True)
+        elif back := _back(history, server, client, cases):
+            there, what = history.names.address(back.sender), f"SM_NOTIFY mon_name={back.name}"
+            sign = Evidence(back.at, f"{what} from {there}; {words.host(history, client)} is silent since")
+            after = [case for case in cases if case.at > back.at]
+            yield _finding(history, server, client, after, sign, f"seems to have come back as {there}")
         elif waiting and _unusually_silent(history, client, last):
             silence = (history.extent.last - last) / SECOND
             text = f"the last that was heard of {words.host(history, client)}; then {silence:.0f} s of silence"
-            yield _finding(history, server, client, waiting, Evidence(_frame_at(history, client, last), text), False)
+            yield _finding(history, server, client, waiting, Evidence(_frame_at(history, client, last), text))
         elif waiting:
             waiter = words.host(history, waiting[0].client)
             yield NotAssessed(f"{waiter} waits for a lock of {words.host(history, client)}, which may be idle or dead")
@@ -95,27 +104,36 @@ def _refused(history: History, denied: list[Request], file: File, owner: Owner, 
                 yield _Case(held, r.client, at, f"{words.host(history, r.client)} is refused: DENIED", False)
 
 
-def _finding(history: History, server: int, client: int, cases: list[_Case], sign: Evidence, dead: bool) -> Finding:
+def _finding(
+    history: History, server: int, client: int, cases: list[_Case], sign: Evidence,
+    how: str = "", dead: bool = False,
+) -> Finding:  # fmt: skip
     first = cases[0]
     holder, refused = words.host(history, client), words.host(history, first.client)
     verb = "waits for" if first.waits else "is refused because of"
     told = [Evidence(case.at, case.what) for case in cases]
     held = list({id(case.held[2]): case.held for case in cases}.values())
     return Finding(
-        f"{refused} {verb} the {words.lock_text(history, *first.held)} of {holder}, "
-        + ("which is dead" if dead else "which has fallen silent"),
+        f"{refused} {verb} the {words.lock_text(history, *first.held)} of {holder}, which {how or 'has fallen silent'}",
         words.evidence(told[:1], words.granted(history, *first.held), sign, told[1:]),
         consequence="The server never drops such a lock by itself."
         + ("" if dead else " The holder may also be alive and idle."),
-        remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, or "
-        "restart the lock service.",
-        severity=None if dead else Severity.WARNING,
+        remedy="Find out whether the holder lives. If it does not, free its locks: sm-notify -f on it, once, "
+        + ("with the address that it had (-v), " if how and not dead else "")
+        + "or restart the lock service.",
+        severity=None if how else Severity.WARNING,
         confidence=Confidence.CONFIRMED if dead else Confidence.SUSPECTED,
         server=server,
         client=client,
         other=first.client,
         locks=tuple(words.lock(history, *item) for item in held),
     )
+
+
+def _back(history: History, server: int, client: int, cases: list[_Case]) -> Try | None:
+    """The notice of the holder's new life from another address, if somebody was refused after it."""
+    held = min(case.held[2].granted for case in cases)
+    return came_back_elsewhere(history, server, client, held, max(case.at for case in cases))
 
 
 def _last_heard(history: History, host: int) -> int:

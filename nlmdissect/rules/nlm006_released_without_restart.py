@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import many_behind, unsettled
+from nlmdissect.rules.doubts import gone_elsewhere, many_behind, unsettled
 
 
 @rule("NLM006", "released-without-restart", Severity.ERROR, source="C-12")
@@ -23,7 +23,8 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
     with its name) to the server, and afterwards a conflicting grant; while the client's own TCP connections go on
     from before the notice to after it.
 
-    What it cannot see: a release by an administrator or by the server itself, before anybody asks for the range.
+    What it cannot see: a release by an administrator or by the server itself, before anybody asks for the range; and
+    whether a client that falls silent lives on, or restarted and told of it from its new address.
 
     What to do: find the sender of the notice (see NSM009); give clones names of their own; on servers that go by
     names (FreeBSD, macOS, Linux with nsm_use_hostnames=1) two hosts of one name free each other's locks. Restart the
@@ -32,7 +33,10 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
     by: dict[tuple[int, int], list[Grant]] = {}
     yield Judged(sum(1 for step in history.walked.loud if step.event == "notified_alive"))
     for grant in history.walked.table.thefts:
-        if grant.before is H.EXPOSED:
+        if notice := gone_elsewhere(history, grant):
+            who, there = words.host(history, grant.owner.client), history.names.address(notice.sender)
+            yield NotAssessed(f"whether {who}, silent since frame {notice.at.frame}, came back as {there}")
+        elif grant.before is H.EXPOSED:
             by.setdefault((grant.file.server, grant.owner.client), []).append(grant)
     for (server, client), grants in by.items():
         first = grants[0]

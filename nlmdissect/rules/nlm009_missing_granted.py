@@ -50,8 +50,11 @@ def missing_granted(history: History) -> Iterator[Verdict]:
         said = next(iter(history.dealings.about(r, wait.freed)), None)
         had_it = said is not None and said.request.op is Op.UNLOCK  # so it was told, unseen
         span = wait.freed.time - SECOND, end
-        found_it = any(look.port for look in asked(history, r.server, r.client, *span))
-        if had_it or found_it or connected(history, r.server, r.client, *span):
+        looks = asked(history, r.server, r.client, *span)
+        if had_it or any(look.port for look in looks) or connected(history, r.server, r.client, *span):
+            continue
+        if looks and not words.heard_after(history, r.client, looks[0].at.time):
+            yield NotAssessed(f"{words.host(history, r.client)} was asked where its lockd is, and may be down")
             continue
         if end - wait.freed.time >= (SOON if wait.how == "granted" else WINDOW):
             found.setdefault((r.server, r.client), []).append(wait)

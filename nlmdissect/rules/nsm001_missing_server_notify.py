@@ -71,7 +71,7 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
     unsent = any(look.port for look in row.lookups)
     if len(row.lookups) == 1 and not unsent:
         unseen = unseen or "it asked only once for statd's port, as if it was answered"
-    tried = [Evidence(look.at, "asks for the client's statd" + _answer(look.port)) for look in row.lookups]
+    tried = [Evidence(look.at, f"asks for the client's statd{words.port_text(look.port)}") for look in row.lookups]
     others, doubt = elsewhere(history, told_elsewhere(history, row))
     strange, whose = strangers(history, row, decided)
     others += strange
@@ -110,7 +110,3 @@ def _refused(history: History, row: Recovery) -> list[Evidence]:
         and (s.quoted.src, s.quoted.dst, s.quoted.dport) == (row.boot.host, row.peer, RPCBIND)
         and row.boot.during(s.at)
     ]
-
-
-def _answer(port: int | None) -> str:
-    return ": never answered" if port is None else f": port {port}"

@@ -16,6 +16,11 @@ from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import elsewhere, told_elsewhere
 
+UNSENT = "Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service)."
+UNHEARD = (
+    "Let UDP from the client reach port 111 of the server and see that rpcbind runs there; then run sm-notify -f on "
+    "the client."
+)
 PATIENCE = 30 * SECOND  # sm-notify of a host that is up runs within this
 
 
@@ -33,7 +38,7 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
 
     What it cannot see: a restart that left no packet; a notice that left over a path that was not captured. The
     client's kernel numbers its lock owners from 0 again, so the first process of the new life may be granted what
-    the old life holds.
+    the old life holds. A look-up of the server's statd that was answered "not registered" is NSM008.
 
     What to do: on the client, `systemctl enable --now rpc-statd-notify` (or start sm-notify at boot) and keep
     /var/lib/nfs/sm over reboots. To free the locks now, run `sm-notify -f` on the client, or restart the lock service
@@ -47,6 +52,8 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
         yield Judged()
         if row.notify is not Notify.MISSING:
             continue
+        if any(look.port == 0 for look in row.lookups) and not any(look.port for look in row.lookups):
+            continue  # it wanted to tell, but statd is not registered at the server
         end = history.extent.last if row.boot.until is None else row.boot.until
         if end - row.boot.not_after.time < PATIENCE:
             yield NotAssessed(f"the capture ends too soon after the restart of {words.host(history, row.boot.host)}")
@@ -60,13 +67,17 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
     start = boot.not_before.time if boot.not_before else boot.not_after.time
     doubts = history.visibility.all((client, server), (V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.DECODED), start, end)
     others, doubt = elsewhere(history, told_elsewhere(history, row))
+    unsent = any(look.port for look in row.lookups)
+    unheard = bool(row.lookups) and not unsent
+    tried = [Evidence(look.at, f"asks for the server's statd{words.port_text(look.port)}") for look in row.lookups]
+    asked = f"; it asked for the server's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
     first = row.left[0]
     more = f" and {len(row.left) - 1} more" if len(row.left) > 1 else ""
     proof = [words.granted(history, *item) for item in row.left]
     return Finding(
         f"{words.host(history, client)} restarted and never told {words.host(history, server)}, "
-        f"which still holds its {words.lock_text(history, *first)}{more}",
-        words.evidence(words.restart(history, boot), proof, others, harmed),
+        f"which still holds its {words.lock_text(history, *first)}{more}{asked}",
+        words.evidence(words.restart(history, boot), proof, tried, others, harmed),
         consequence=(
             f"{words.count(len(harmed), 'request', 'was')} refused, or had to wait, because of it."
             if harmed
@@ -74,9 +85,9 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
         )
         + words.because(doubts)
         + doubt,
-        remedy="Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service).",
+        remedy=UNHEARD if unheard else UNSENT,
         severity=Severity.ERROR if harmed else Severity.WARNING,
-        confidence=words.confidence(doubts, also=boot.strength >= 3 and not others),
+        confidence=words.confidence(doubts, also=boot.strength >= 3 and not (others or unsent)),
         server=server,
         client=client,
         boot=boot.number,

@@ -65,7 +65,8 @@ def _finding(history: History, row: Recovery) -> Finding:
         words.evidence(tries[:1], tries[1:], held, words.restart(history, boot)),
         consequence=(
             f"{words.host(history, peer)} was not told of the restart"
-            + (" and has not reclaimed its locks." if orphans else ".")
+            + (" and has not reclaimed its locks" if orphans else "")
+            + (" and holds on to the locks of the old life." if row.left else ".")
             + ("" if alive else " It sent nothing at all afterwards: it may be down.")
             + words.because(doubts)
         ),

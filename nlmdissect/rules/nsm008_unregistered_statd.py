@@ -81,11 +81,12 @@ def _finding(history: History, row: Recovery, refused: list[Lookup], end: int) -
     return Finding(
         f"statd is not registered at {asked}{what}: {asker} restarted, asked for its port, and sent no SM_NOTIFY",
         words.evidence(asks[:1], questions, asks[1:], held, words.restart(history, boot)),
-        consequence=(f"{asked} was not told of the restart" + (" and has not reclaimed its locks." if orphans else "."))
+        consequence=f"{asked} was not told of the restart{_harm(row, bool(orphans))}."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
         + (" The capture ends before it would ask again." if early else ""),
-        remedy="Start rpc.statd there, at every boot, and see it in rpcinfo -p; restart what held locks.",
+        remedy="Start rpc.statd there, at every boot, and see it in rpcinfo -p; then "
+        + ("run sm-notify -f on the client." if row.left else "restart what held locks."),
         severity=None if held else Severity.WARNING,
         confidence=words.confidence(doubts, also=(boot.proven or not orphans) and not unseen and not early),
         server=boot.host if row.role == "client" else peer,
@@ -93,3 +94,9 @@ def _finding(history: History, row: Recovery, refused: list[Lookup], end: int) -
         boot=boot.number,
         locks=words.refs(history, orphans),
     )
+
+
+def _harm(row: Recovery, orphans: bool) -> str:
+    if row.left:
+        return " and holds on to the locks of the old life"
+    return " and has not reclaimed its locks" if orphans else ""

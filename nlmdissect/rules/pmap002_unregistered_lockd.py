@@ -27,7 +27,8 @@ def unregistered_lockd(history: History) -> Iterator[Verdict]:
     yet. Some Linux kernels ask only three times, 3 s apart, and then drop the reclaim; others come too late.
 
     How it is seen: after SM_NOTIFY, GETPORT or GETADDR for 100021 answered 0 or "", and no port and no answer of
-    lockd within 10 s. An error if a lock was not reclaimed or only after grace; a warning if all came back in the end.
+    lockd within 10 s, or never a reclaim after it. An error if a lock was not reclaimed or only after grace; a warning
+    if all came back in the end.
 
     What it cannot see: why lockd was late. A lookup for one version while others are registered is NLM019.
 
@@ -44,7 +45,9 @@ def unregistered_lockd(history: History) -> Iterator[Verdict]:
         yield Judged()
         healed = _healed(history, row, zeros[0].at)
         lost = tuple(f for f in row.fates if f.outcome in (Outcome.MISSING, Outcome.STOLEN) or f.status == GRACE)
-        if healed is not None and healed.time - zeros[0].at.time <= HEALS:
+        reclaims = (r for r in history.walked.reclaims if r.boot == row.boot.number)
+        went_on = not lost or any(r.request.client == row.peer for r in reclaims)
+        if healed is not None and healed.time - zeros[0].at.time <= HEALS and went_on:
             continue
         if row.notify in (Notify.MISSING, Notify.UNANSWERED) or _other_version(history, row, zeros):
             continue

@@ -26,6 +26,11 @@ def host(history: History, endpoint: int | None) -> str:
     return history.names.label(endpoint)
 
 
+def port_text(port: int | None) -> str:
+    """How a look-up was answered, behind a colon."""
+    return ": never answered" if port is None else f": port {port}"
+
+
 def kind_of(exclusive: bool) -> str:
     return "write" if exclusive else "read"
 

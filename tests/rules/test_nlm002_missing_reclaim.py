@@ -406,3 +406,24 @@ def test_one_of_two_clients_behind_one_address_does_not_reclaim():
     assert [lock.caller_name for lock in found.locks] == ["vm2"]
     assert "of svid 2 at vm2 on" in found.title
     assert found.title.endswith("(1 other was reclaimed)")
+
+
+def test_the_reclaim_before_it_was_never_answered():
+    """Clients reclaim one lock after another."""
+    text = """
+         1        client1 > server   NLM_LOCK fh=A oh=1
+         2        server  > client1  NLM4_GRANTED
+         3        client1 > server   NLM_LOCK fh=B oh=1
+         4        server  > client1  NLM4_GRANTED
+         5  +60s  client2 > server   NLM_LOCK fh=C oh=3
+         6        server  > client2  NLM4_DENIED_GRACE_PERIOD
+         7        server  > client1  SM_NOTIFY mon_name=server state=5
+         8        client1 > server   OK
+         9        client1 > server   NLM_LOCK fh=A oh=1 reclaim
+        10  +90s  client2 > server   POLL 5
+        11        server  > client2  NLM4_GRANTED
+        12        client1 > server   NLM_TEST fh=D oh=2
+    """
+    story = told(NLM002, text)
+    assert story.says == ["error suspected server=server client=client1: 8 4 9 6 7 11"]
+    assert "wait for the answer" in story.findings[0].consequence

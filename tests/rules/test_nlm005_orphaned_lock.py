@@ -256,3 +256,33 @@ def test_two_readers_do_not_wait_for_each_other():
     """,
     )
     assert story.says == []
+
+
+RENUMBERED = """
+    host new 10.0.0.77 name=client1
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  new     > server   SM_NOTIFY mon_name=client1 state=5
+     4        server  > new      OK
+     5        client2 > server   NLM_LOCK fh=A oh=2
+     6        server  > client2  NLM4_DENIED
+"""
+
+
+def test_it_came_back_at_another_address():
+    """The server knows its clients by address, and took no notice."""
+    story = told(NLM005, RENUMBERED)
+    assert story.says == ["error suspected server=server client=client1 other=client2: 6 2 3"]
+    assert "seems to have come back as 10.0.0.77" in story.findings[0].title
+
+
+def test_a_clone_came_back():
+    """Its address was in use before the holder fell silent."""
+    clone = "0 new > server NLM_LOCK fh=Z oh=9\n1 server > new NLM4_GRANTED\n"
+    lines = (clone + RENUMBERED.partition("\n    host new 10.0.0.77 name=client1")[2]).splitlines()
+    numbered = [f"{n} {line.split(maxsplit=1)[1]}" for n, line in enumerate(filter(str.strip, lines), 1)]
+    assert told(NLM005, "host new 10.0.0.77 name=client1", *numbered).says == []
+
+
+def test_the_old_address_is_heard_again():
+    assert told(NLM005, RENUMBERED, "7 client1 > server NLM_LOCK fh=B oh=1").says == []

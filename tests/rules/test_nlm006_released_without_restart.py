@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.told import told
 
-from nlmdissect.findings import Outcome
+from nlmdissect.findings import Outcome, Severity
 from nlmdissect.rules import BY_CODE
 
 NLM006, NLM011 = BY_CODE["NLM006"], BY_CODE["NLM011"]
@@ -205,3 +205,27 @@ def test_nothing_shows_that_the_client_lived():
     """,
     )
     assert story.outcome is Outcome.CLEAN
+
+
+RENUMBERED = """
+    host new 10.0.0.77 name=client1
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3  +60s  new     > server   SM_NOTIFY mon_name=client1 state=5
+     4        server  > new      OK
+     5        client2 > server   NLM_LOCK fh=A oh=2
+     6        server  > client2  NLM4_GRANTED
+"""
+
+
+def test_the_client_may_have_come_back_at_another_address():
+    story = told(NLM006, RENUMBERED, "7 +60s client2 > server NFS")
+    assert story.says == []
+    assert story.outcome is Outcome.NOT_ASSESSED
+    assert "came back as 10.0.0.77" in story.result.reasons[0]
+    assert not [f for f in story.everything if f.severity is Severity.ERROR]
+
+
+def test_the_old_address_is_heard_again():
+    story = told(NLM006, RENUMBERED, "7 +60s client1 > server NLM_LOCK fh=B oh=1")
+    assert [line.partition(":")[0] for line in story.says] == ["error confirmed server=server client=client1"]

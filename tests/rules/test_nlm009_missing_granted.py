@@ -224,3 +224,15 @@ def test_the_waiters_lockd_is_not_registered():
     story = told(NLM009, FREED, looks, POLL_WINS.format(9, 10))
     assert story.says == ["warning confirmed server=server client=client2: 6 4 2 10 7 8"]
     assert "not registered" in story.findings[0].title
+
+
+def test_the_waiter_is_down():
+    looks = """
+     7        server  > client2  GETPORT lockd
+     8   +5s  server  > client2  AGAIN 7
+     9  +90s  client1 > server   NLM_TEST fh=A oh=1
+    10        server  > client1  NLM4_DENIED
+    """
+    story = told(NLM009, FREED, looks)
+    assert story.says == []
+    assert story.outcome is Outcome.NOT_ASSESSED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.told import told
 
-from nlmdissect.findings import Outcome
+from nlmdissect.findings import Outcome, Severity
 from nlmdissect.rules import BY_CODE
 
 NSM002 = BY_CODE["NSM002"]
@@ -298,3 +298,36 @@ def test_it_told_another_address(to, says):
     """,
     )
     assert [line.partition(":")[0] for line in story.says] == [f"error {says} server=server client=client1"]
+
+
+ASKS = """
+     3  +60s  client1 > server   GETPORT statd
+"""
+BACK_AND_REFUSED = """
+     {}        client1 > server   NLM_LOCK fh=B oh=1 state=5
+     {}        server  > client1  NLM4_GRANTED
+     {} +100s  client2 > server   NLM_LOCK fh=A oh=1
+     {}        server  > client2  NLM4_DENIED
+"""
+
+
+def test_the_servers_statd_is_not_registered():
+    """The client did want to tell: NSM008."""
+    story = told(NSM002, HELD, ASKS, "4 server > client1 port 0", BACK_AND_REFUSED.format(5, 6, 7, 8))
+    assert story.says == []
+    (other,) = [f for f in story.everything if f.severity is Severity.ERROR]
+    assert other.code == "NSM008"
+    assert "sm-notify -f on the client" in other.remedy
+
+
+def test_nobody_answers_where_the_servers_statd_is():
+    story = told(NSM002, HELD, ASKS, BACK_AND_REFUSED.format(4, 5, 6, 7))
+    assert story.says == ["error confirmed server=server client=client1: 3 4 2 7"]
+    assert "got no answer" in story.findings[0].title
+    assert "port 111 of the server" in story.findings[0].remedy
+
+
+def test_a_port_was_found_and_no_notice_is_here():
+    """It may have been sent and lost before the capture point."""
+    story = told(NSM002, HELD, ASKS, "4 server > client1 port 662", BACK_AND_REFUSED.format(5, 6, 7, 8))
+    assert story.says == ["error suspected server=server client=client1: 3 5 2 8"]

@@ -231,6 +231,7 @@ def test_a_client_tells_a_server_that_does_not_answer():
     """,
     )
     assert story.says == ["error confirmed server=server client=client1: 5 6 7 2 3"]
+    assert story.findings[0].consequence == "10.0.0.1 was not told of the restart and holds on to the locks of the old life."
 
 
 def test_the_next_restart_reached_it():

@@ -259,8 +259,24 @@ def test_the_address_stays_where_it_is():
     assert story.says == []
 
 
+def test_a_connection_goes_on_over_the_move():
+    """Of two bonded cards the other one took over, and lockd closes an idle connection later."""
+    lines = """
+        client2 > server   ARP
+        server  > client2  ARP reply
+        client1 > server   NLM_LOCK fh=A oh=1 tcp
+        server  > client1  NLM4_GRANTED
+  +30s  server  > server   ARP
+        client1 > server   NLM_TEST fh=A oh=1 tcp
+        server  > client1  SYSTEM_ERR
+ +300s  server  > client1  FIN nlm
+    """
+    numbered = [f"{n} {line}" for n, line in enumerate(filter(str.strip, lines.splitlines()), 1)]
+    story = told_with_cards(NSM010, *numbered, moved=5)
+    assert story.history.boots == []
+
+
 def test_a_move_alone_is_no_restart():
-    """Of two bonded cards the other one took over."""
     story = told_with_cards(
         NSM010, FAILOVER, USED_AFTER_GRACE.replace("4050", "4045"), cards={"node": "moved"}, moved=7
     )

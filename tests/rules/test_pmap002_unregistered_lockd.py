@@ -132,3 +132,19 @@ def _five(text, first=5):
 
 def _questions():
     return "\n".join(line for line in NOT_THERE.splitlines() if "GETPORT" in line)
+
+
+def test_it_is_there_soon_and_the_client_has_given_up():
+    """Its kernel asks three times and drops the reclaim; the next lock finds lockd."""
+    soon = """
+    15   +2s  client1 > server   GETPORT lockd
+    16   +0s  server  > client1  port 4045
+    17        client1 > server   NLM_LOCK fh=D oh=1
+    18        server  > client1  NLM4_DENIED_GRACE_PERIOD
+    19  +90s  client1 > server   POLL 17
+    20        server  > client1  NLM4_GRANTED
+    """
+    story = told(PMAP002, HELD, TOLD, NOT_THERE, soon)
+    assert story.says == ["error confirmed server=server client=client1: 10 7 12 14 16 2 5"]
+    (missing,) = [f for f in story.everything if f.code == "NLM002"]
+    assert story.everything[missing.caused_by].code == "PMAP002"
