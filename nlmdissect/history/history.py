@@ -23,6 +23,7 @@ from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
 from nlmdissect.hosts.boot import Boot, look_back
 from nlmdissect.hosts.boots import boots
+from nlmdissect.hosts.deaths import Death, deaths
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
 from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.guesses import NO_GUESS, Guess, guesses
@@ -66,6 +67,7 @@ class History:
     stray: list[Sign]
     unreached: list[Unreached]
     lives: Lives
+    deaths: dict[int, Death]
     moves: dict[int, Move]
     lookups: list[Lookup]
     extent: Extent
@@ -179,7 +181,8 @@ def build(
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
     kinds = {host: guess.kind for host, guess in guessed.items()}
-    rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
+    dead = deaths(signals, traffic)
+    rows = Recoveries(who, told, kinds, freed, dead, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)
     return History(
         sources=sources,
@@ -196,6 +199,7 @@ def build(
         boots=restarts,
         stray=stray,
         lives=life,
+        deaths=dead,
         unreached=unreached(calls, texts, asked, signals, traffic, restarts),
         moves=moves(restarts, signals, traffic.endpoints),
         lookups=lookups(calls, texts),

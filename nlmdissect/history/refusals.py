@@ -11,7 +11,7 @@ from nlmdissect.findings import At
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
 
-NOLOCKS = "DENIED_NOLOCKS"
+NOLOCKS, DENIED = "DENIED_NOLOCKS", "DENIED"
 NEAR = 300 * SECOND  # others are served within this of it
 
 
@@ -68,6 +68,23 @@ def others_are_served(requests: list[Request], refused: Runs, client: int, run: 
         and first < a.at.time < last
         for r in requests
         for a in r.answers
+    )
+
+
+def tested(requests: list[Request], server: int, client: int, run: list[Refusal]) -> At | None:
+    """When a TEST of the same client was decided about the time of a run: for that nobody is monitored, but all else
+    that a LOCK needs must be there.
+    """
+    first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
+    return next(
+        (
+            a.at
+            for r in requests
+            if (r.server, r.client) == (server, client) and r.op is Op.TEST
+            for a in r.answers
+            if a.status in (GRANTED, DENIED) and first < a.at.time < last
+        ),
+        None,
     )
 
 

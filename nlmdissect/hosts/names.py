@@ -108,6 +108,11 @@ class Names:
         servers = {self.endpoints.addresses[h] for h, roles in self.roles.items() if "server" in roles and h != host}
         return said is not None and not said.addresses & servers
 
+    def at_one_card(self, a: int, b: int) -> bool:
+        """Whether the frames of both come from one card, which does not look like a router's."""
+        macs = self.endpoints.macs
+        return any(sum(mac in of for of in macs) <= ADDRESSES_OF_A_CARD for mac in macs[a].keys() & macs[b].keys())
+
     def _one_card(self, a: int, b: int) -> bool:
         """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
         return any(int.from_bytes(mac, "big") in self.cards[b] for mac in self.endpoints.macs[a])

@@ -88,8 +88,9 @@ def elsewhere(history: History, tries: list[Try]) -> tuple[list[Evidence], str]:
 
 
 def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidence], str]:
-    """Notices to the peer about the time of the restart, from addresses that nothing connects with the restarted host
-    and that have to do with no lock, as evidence and as a sentence: it may have sent them from another address.
+    """Notices to the peer about the time of the restart that may be of the restarted host, as evidence and as a
+    sentence: from addresses that have to do with no lock, or that seem to be at the same card. The peer may have been
+    told at another address of its card as well.
     """
     names, boot = history.names, row.boot
     since = boot.not_before or boot.not_after
@@ -97,7 +98,9 @@ def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidenc
         (
             t
             for (sender, receiver), of in history.notices.tries.items()
-            if receiver == row.peer and not names.roles.get(sender) and not names.notifies_for(sender, boot.host)
+            if not names.notifies_for(sender, boot.host)
+            if receiver == row.peer or names.at_one_card(receiver, row.peer)
+            if not names.roles.get(sender) or names.at_one_card(sender, boot.host)
             for t in of
             if since < t.at and t.at.time < until
         ),

@@ -34,6 +34,9 @@ def stolen_lock(history: History) -> Iterator[Verdict]:
     for fate in history.walked.table.fates:
         yield Judged(1 if fate.piece.known else 0)
     for theft in history.walked.table.thefts:
+        death = history.deaths.get(theft.owner.client)
+        if death is not None and death.at < theft.at:
+            continue  # nobody believes to hold it any more
         if gone_elsewhere(history, theft):
             continue  # NLM006 says what is not known
         by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)

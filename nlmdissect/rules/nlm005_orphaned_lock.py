@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nlmdissect.capture.messages import Kind, Signal
+from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
@@ -21,7 +21,6 @@ from nlmdissect.rules.nsm002_missing_client_notify import blocked_by, conflictin
 
 SILENCE = 300 * SECOND
 USUAL = 3  # times longer than any silence of this host before
-UNANSWERED_PROBES = 3
 
 
 @rule("NLM005", "orphaned-lock", Severity.ERROR, source="C-11")
@@ -62,9 +61,10 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
         last = _last_heard(history, client)
         waiting = [case for case in cases if case.waits]
         after = [case for case in cases if case.at.time > last]
-        death = _sign_of_death(history, client, last)
+        death = history.deaths.get(client)
         if death is not None and after:
-            yield _finding(history, server, client, after, death, "is dead", True)
+            sign = Evidence(death.at, death.text)
+            yield _finding(history, server, client, after, sign, "is dead", True)
         elif back := _back(history, server, client, cases):
             there, what = history.names.address(back.sender), f"SM_NOTIFY mon_name={back.name}"
             sign = Evidence(back.at, f"{what} from {there}; {words.host(history, client)} is silent since")
@@ -140,22 +140,6 @@ def _last_heard(history: History, host: int) -> int:
     packets = [span.last for span in history.traffic.activity if span.src == host]
     arp = [s.at.time for s in history.signals if s.kind is Kind.ARP and s.src == host]
     return max([*packets, *arp], default=0)
-
-
-def _sign_of_death(history: History, host: int, last: int) -> Evidence | None:
-    """ARP requests for a host that nobody answers, or ICMP host unreachable about it, after it was last heard."""
-    after = [s for s in history.signals if s.at.time > last]
-    asked = [s for s in after if s.kind is Kind.ARP and s.a == 1 and s.dst == host and s.src != host]
-    if len(asked) >= UNANSWERED_PROBES:
-        return Evidence(asked[0].at, f"ARP request for it, the first of {len(asked)} without a reply")
-    unreachable = [
-        s for s in after if s.kind is Kind.ICMP and _host_unreachable(s) and s.quoted and s.quoted.dst == host
-    ]
-    return Evidence(unreachable[0].at, "ICMP host unreachable about it") if unreachable else None
-
-
-def _host_unreachable(signal: Signal) -> bool:
-    return (signal.a, signal.b) in ((3, 1), (1, 3))  # ICMP and ICMPv6
 
 
 def _unusually_silent(history: History, host: int, last: int) -> bool:

@@ -56,6 +56,8 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
             continue  # statd is not registered at the client
         orphans = tuple(f for f in row.known if f.outcome not in ENDED)
         if not orphans:
+            if row.peer in history.deaths:
+                yield NotAssessed(f"{words.host(history, row.peer)} is down or cut off, and was not told")
             continue
         if row.decided is None:
             yield NotAssessed(assumptions.undecided(history, row))

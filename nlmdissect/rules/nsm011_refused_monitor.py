@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.history.refusals import Refusal, another_error, others_are_served, refusals, served
+from nlmdissect.history.refusals import Refusal, another_error, others_are_served, refusals, served, tested
 from nlmdissect.hosts.loopback import Mon
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rules import words
 
-RUN = 2  # refusals that make a run
+RUN = 2  # refusals that are no accident
 ROOM = 10 * SECOND  # for an answer
 
 
@@ -24,8 +24,8 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     before go on.
 
     How it is seen: on a loopback, SM_MON answered STAT_FAIL or not at all. On the network, DENIED_NOLOCKS again and
-    again for one client while others are served at the same time: suspected, for the status has other causes. A
-    warning if the same client is granted a lock, or is monitored, later.
+    again, for one client or several, while others are served at the same time, or to a client whose TEST is decided:
+    suspected, for the status has other causes. A warning if the same client is granted a lock, or is monitored, later.
 
     What it cannot see: a client whose own statd refuses: it sends no LOCK. DENIED_NOLOCKS also means out of memory,
     or that nfsd is not running; then nobody is served. In NLM 1 and 3 it stands for most errors: refusals about a
@@ -44,10 +44,13 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     yield Judged(len(history.loopback.mons) + len(refused))
     for (server, client), runs in refused.items():
         mons = failed.get((server, client, ""), [])
+        alike = {c: [run for run in of if not another_error(run)] for (s, c), of in refused.items() if s == server}
+        many = sum(max(map(len, of), default=0) for of in alike.values()) >= RUN
         long = [
             case
-            for run in runs
-            if len(run) >= RUN and not another_error(run) and others_are_served(history.requests, refused, client, run)
+            for run in alike[client]
+            if (many and others_are_served(history.requests, refused, client, run))
+            or tested(history.requests, server, client, run)
             for case in run
         ]
         if mons:
@@ -68,12 +71,14 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
 
 def _network(history: History, server: int, client: int, cases: list[Refusal], mons: list[Mon]) -> Finding:
     healed = served(history.requests, server, client, cases[-1].answer.at)
+    test = tested(history.requests, server, client, cases)
     return Finding(
         f"{words.host(history, server)} refuses {words.host(history, client)} locks with DENIED_NOLOCKS: "
         "it cannot monitor it",
         words.evidence(
             [Evidence(case.answer.at, "answered DENIED_NOLOCKS") for case in cases],
             [Evidence(mon.at, f"SM_MON {mon.name}: {_what(mon)}") for mon in mons],
+            Evidence(test, "its TEST, for which nobody is monitored, is decided") if test else None,
             Evidence(healed, "served again") if healed else None,
         ),
         consequence="Its applications get ENOLCK." + (" It was served again later." if healed else ""),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from support.told import told
 
-from nlmdissect.findings import Outcome
+from nlmdissect.findings import Confidence, Outcome
 from nlmdissect.rules import BY_CODE
 
 NSM001 = BY_CODE["NSM001"]
@@ -483,3 +484,25 @@ def test_a_stranger_told_the_client_something():
     assert "10.0.0.7, which may be another address of this host" in story.findings[0].consequence
     (line,) = told(NSM001, text.format("server2", "server2"), "9 client1 > server2 NLM_TEST").says
     assert line == "error confirmed server=server client=client1: 4 2 8"
+
+
+@pytest.mark.parametrize(
+    "families", [("10.0.0.1 10.1.0.1", "10.0.0.31 10.1.0.31"), ("10.0.0.1 fd00::1", "10.0.0.31 fd00::31")]
+)
+def test_it_was_told_between_other_addresses_of_the_same_cards(families):
+    """Nothing but the cards connects them, and a router's would be the same for many."""
+    text = """
+        host filer {}
+        host user {}
+         1        user/2  > filer/2  NLM_LOCK fh=A oh=1@user
+         2        filer/2 > user/2   NLM4_GRANTED
+         3  +60s  user/2  > filer/2  NLM_LOCK fh=B oh=1@user
+         4        filer/2 > user/2   NLM4_DENIED_GRACE_PERIOD
+         5        filer   > user     SM_NOTIFY mon_name=other-name state=5
+         6        user    > filer    OK
+         7  +90s  user/2  > filer/2  POLL 3
+         8        filer/2 > user/2   NLM4_GRANTED
+    """
+    (found,) = told(NSM001, text.format(*families)).findings
+    assert found.confidence is Confidence.SUSPECTED
+    assert "10.0.0.1, which may be another address of this host" in found.consequence

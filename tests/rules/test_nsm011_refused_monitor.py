@@ -244,3 +244,36 @@ def test_a_version_without_a_word_for_other_errors():
     assert told(NSM011, OLD.format(file="C", **old)).outcome is Outcome.SUSPECTED
     new = {"version": "v4", "status": "NLM4_DENIED_NOLOCKS"}
     assert told(NSM011, OLD.format(file="A", **new)).outcome is Outcome.SUSPECTED
+
+
+ONCE_EACH = """
+     1        client1 > server   NLM_LOCK fh=A oh=1
+     2        server  > client1  NLM4_GRANTED
+     3        client2 > server   NLM_LOCK fh=B oh=2
+     4        server  > client2  NLM4_DENIED_NOLOCKS
+     5        client3 > server   NLM_LOCK fh=C oh=3
+     6        server  > client3  NLM4_DENIED_NOLOCKS
+"""
+
+
+def test_two_new_clients_are_refused_once_each():
+    """The one that was monitored before statd died is served."""
+    assert told(NSM011, ONCE_EACH).says == [
+        "error suspected server=server client=client2: 4",
+        "error suspected server=server client=client3: 6",
+    ]
+
+
+TESTED = """
+     1        client1 > server   NLM_TEST fh=A oh=1
+     2        server  > client1  {}
+     3        client1 > server   NLM_LOCK fh=A oh=1
+     4        server  > client1  NLM4_DENIED_NOLOCKS
+"""
+
+
+def test_its_test_is_decided():
+    """The server has files, and memory: it lacks somebody who monitors."""
+    for status in ("NLM4_GRANTED", "NLM4_DENIED"):
+        assert told(NSM011, TESTED.format(status)).says == ["error suspected server=server client=client1: 4 2"]
+    assert told(NSM011, TESTED.format("NLM4_DENIED_NOLOCKS")).says == []
