@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Owner
+from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.history.walk import Wait
@@ -14,8 +14,9 @@ from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import elsewhere, told_elsewhere
+from nlmdissect.rules.doubts import elsewhere, stuck, told_elsewhere
 
+Left = tuple[File, Owner, Piece]
 UNSENT = "Run sm-notify -f on the client, and make it run at every boot (rpc-statd-notify.service)."
 UNHEARD = (
     "Let UDP from the client reach port 111 of the server and see that rpcbind runs there; then run sm-notify -f on "
@@ -58,12 +59,15 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
         if end - row.boot.not_after.time < PATIENCE:
             yield NotAssessed(f"the capture ends too soon after the restart of {words.host(history, row.boot.host)}")
             continue
-        yield _finding(history, row, end)
+        still = stuck(history, row)
+        left = [item for item in row.left if item in still or _given_back(history, row, *item)]
+        if left:
+            yield _finding(history, row, left, end)
 
 
-def _finding(history: History, row: Recovery, end: int) -> Finding:
+def _finding(history: History, row: Recovery, left: list[Left], end: int) -> Finding:
     boot, client, server = row.boot, row.boot.host, row.peer
-    harmed = _harmed(history, row)
+    harmed = _harmed(history, row, left)
     start = boot.not_before.time if boot.not_before else boot.not_after.time
     doubts = history.visibility.all((client, server), (V.NO_LOSS, V.BOTH_WAYS, V.NSM, V.DECODED), start, end)
     others, doubt = elsewhere(history, told_elsewhere(history, row))
@@ -71,12 +75,13 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
     unheard = bool(row.lookups) and not unsent
     tried = [Evidence(look.at, f"asks for the server's statd{words.port_text(look.port)}") for look in row.lookups]
     asked = f"; it asked for the server's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
-    first = row.left[0]
-    more = f" and {len(row.left) - 1} more" if len(row.left) > 1 else ""
-    proof = [words.granted(history, *item) for item in row.left]
+    first = left[0]
+    holds = "still holds" if first in stuck(history, row) else "held on to"
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    proof = [words.granted(history, *item) for item in left]
     return Finding(
         f"{words.host(history, client)} restarted and never told {words.host(history, server)}, "
-        f"which still holds its {words.lock_text(history, *first)}{more}{asked}",
+        f"which {holds} its {words.lock_text(history, *first)}{more}{asked}",
         words.evidence(words.restart(history, boot), proof, tried, others, harmed),
         consequence=(
             f"{words.count(len(harmed), 'request', 'was')} refused, or had to wait, because of it."
@@ -91,14 +96,14 @@ def _finding(history: History, row: Recovery, end: int) -> Finding:
         server=server,
         client=client,
         boot=boot.number,
-        locks=tuple(words.lock(history, *item) for item in row.left),
+        locks=tuple(words.lock(history, *item) for item in left),
     )
 
 
-def _harmed(history: History, row: Recovery) -> list[Evidence]:
+def _harmed(history: History, row: Recovery, left: list[Left]) -> list[Evidence]:
     """Requests that were refused, or wait, over what the former life holds."""
     found: list[Evidence] = []
-    for file, owner, piece in row.left:
+    for file, owner, piece in left:
         waits = [w for w in blocked_by(history, file.server, file.fh, owner, piece) if w.last]
         found += [
             Evidence(w.last, f"{words.host(history, w.request.client)} still waits")
@@ -116,6 +121,20 @@ def _harmed(history: History, row: Recovery) -> list[Evidence]:
                     Evidence(a.at, f"{words.host(history, r.client)} svid {r.svid} is refused") for a in refused[-1:]
                 ]
     return found
+
+
+def _given_back(history: History, row: Recovery, file: File, owner: Owner, piece: Piece) -> bool:
+    """Whether the new life took it for its own and unlocked it. What others have without that, the server had freed: it
+    was told, unseen.
+    """
+    return any(
+        r.op is Op.UNLOCK
+        and (r.server, r.fh, r.client, r.svid) == (*file, owner.client, owner.svid)
+        and r.at >= row.boot.not_after
+        and r.start <= piece.end
+        and piece.start <= r.end
+        for r in history.requests
+    )
 
 
 def _new_life(history: History, row: Recovery, r: Request, at: At) -> bool:

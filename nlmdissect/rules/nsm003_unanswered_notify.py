@@ -10,6 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import stuck
 from nlmdissect.rules.nsm004_misdirected_notify import misdirected
 
 
@@ -55,7 +56,8 @@ def _finding(history: History, row: Recovery) -> Finding:
     udp = any(s.src == peer and s.dst in {t.sender for t in row.tries} and not s.tcp for s in history.traffic.streams)
     orphans = tuple(fate for fate in row.known if fate.outcome not in ENDED)
     held = words.grants(history, orphans)
-    held += [words.granted(history, *item) for item in row.left]
+    left = stuck(history, row)
+    held += [words.granted(history, *item) for item in left]
     harmless = not held
     tries = [Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}, no answer") for t in row.tries]
     what = f", which held {words.locks_text(history, orphans)}" if orphans else ""
@@ -66,7 +68,7 @@ def _finding(history: History, row: Recovery) -> Finding:
         consequence=(
             f"{words.host(history, peer)} was not told of the restart"
             + (" and has not reclaimed its locks" if orphans else "")
-            + (" and holds on to the locks of the old life." if row.left else ".")
+            + (" and holds on to the locks of the old life." if left else ".")
             + ("" if alive else " It sent nothing at all afterwards: it may be down.")
             + words.because(doubts)
         ),

@@ -13,6 +13,7 @@ from nlmdissect.hosts.implementations import NO_STATD
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import stuck
 
 ROOM = 60 * SECOND  # for somebody who starts statd
 NEXT = (NO_STATD + 30) * SECOND  # by then sm-notify has asked again
@@ -71,7 +72,8 @@ def _finding(history: History, row: Recovery, refused: list[Lookup], end: int) -
     boot, peer = row.boot, row.peer
     asker, asked = words.host(history, boot.host), words.host(history, peer)
     orphans = tuple(fate for fate in row.known if fate.outcome not in ENDED)
-    held = words.grants(history, orphans) + [words.granted(history, *item) for item in row.left]
+    left = stuck(history, row)
+    held = words.grants(history, orphans) + [words.granted(history, *item) for item in left]
     unseen = history.notices.unseen(boot.host, boot.not_after.time, end)
     early = row.decided is None and end - refused[-1].at.time < NEXT
     doubts = history.visibility.all((boot.host, peer), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), boot.not_after.time, end)
@@ -81,12 +83,12 @@ def _finding(history: History, row: Recovery, refused: list[Lookup], end: int) -
     return Finding(
         f"statd is not registered at {asked}{what}: {asker} restarted, asked for its port, and sent no SM_NOTIFY",
         words.evidence(asks[:1], questions, asks[1:], held, words.restart(history, boot)),
-        consequence=f"{asked} was not told of the restart{_harm(row, bool(orphans))}."
+        consequence=f"{asked} was not told of the restart{_harm(bool(left), bool(orphans))}."
         + words.because(doubts)
         + (f" Not certain: {unseen}." if unseen else "")
         + (" The capture ends before it would ask again." if early else ""),
         remedy="Start rpc.statd there, at every boot, and see it in rpcinfo -p; then "
-        + ("run sm-notify -f on the client." if row.left else "restart what held locks."),
+        + ("run sm-notify -f on the client." if left else "restart what held locks."),
         severity=None if held else Severity.WARNING,
         confidence=words.confidence(doubts, also=(boot.proven or not orphans) and not unseen and not early),
         server=boot.host if row.role == "client" else peer,
@@ -96,7 +98,7 @@ def _finding(history: History, row: Recovery, refused: list[Lookup], end: int) -
     )
 
 
-def _harm(row: Recovery, orphans: bool) -> str:
-    if row.left:
+def _harm(left: bool, orphans: bool) -> str:
+    if left:
         return " and holds on to the locks of the old life"
     return " and has not reclaimed its locks" if orphans else ""

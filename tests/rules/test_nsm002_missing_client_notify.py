@@ -331,3 +331,12 @@ def test_a_port_was_found_and_no_notice_is_here():
     """It may have been sent and lost before the capture point."""
     story = told(NSM002, HELD, ASKS, "4 server > client1 port 662", BACK_AND_REFUSED.format(5, 6, 7, 8))
     assert story.says == ["error suspected server=server client=client1: 3 5 2 8"]
+
+
+def test_the_server_has_given_it_to_another():
+    """Then it was told, unseen, and holds nothing of the old life."""
+    taken = REFUSED.replace("DENIED", "GRANTED")
+    later = "7 +60s client1 > server NLM_TEST fh=B oh=1\n8 server > client1 NLM4_GRANTED"
+    story = told(NSM002, HELD, NEW_LIFE, taken, later)
+    assert story.says == []
+    assert story.outcome is Outcome.CLEAN
