@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nlmdissect.capture.messages import Kind, Signal, Stream
+from nlmdissect.capture.messages import Signal, Stream
 from nlmdissect.hosts.losses import Loss, backwards, losses
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
@@ -61,7 +61,6 @@ class Visibility:
     directions: set[tuple[int, int]]
     losses: dict[frozenset[int], list[Loss]]
     datagrams: set[frozenset[int]]  # pairs between which UDP was seen
-    neighbours: set[frozenset[int]]  # pairs of which one asked for the other by ARP
     announcers: set[int]  # hosts from which NSM or its look-ups were seen
     cut: dict[frozenset[int], list[tuple[int, str]]]
     backwards: str  # where the time goes back, "" if it never does
@@ -122,8 +121,6 @@ class Visibility:
                     return True, f"UDP between {a} and {b} is in the capture"
                 if pair[0] in self.announcers:
                     return True, f"SM_NOTIFY or its look-ups from {a} to others are in the capture"
-                if both in self.neighbours:
-                    return True, f"ARP between {a} and {b} is in the capture: no filter on TCP or on ports is in force"
                 return False, f"no UDP between {a} and {b}: a filter may hide SM_NOTIFY"
             case V.ALL_PATHS:
                 for other in self._others(pair[0]):
@@ -154,7 +151,6 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         directions={(stream.src, stream.dst) for stream in streams if stream.packets},
         losses=losses(signals, streams, calls),
         datagrams={frozenset((s.src, s.dst)) for s in streams if not s.tcp},
-        neighbours={frozenset((s.src, s.dst)) for s in signals if s.kind is Kind.ARP and s.src != s.dst},
         announcers=set(calls.src[announces & (calls.frame != 0)].tolist()),
         cut=cut,
         backwards=backwards(calls),

@@ -109,10 +109,3 @@ def test_what_was_asked_is_remembered():
     assert history.visibility.visible((0, 1), V.BOTH_WAYS, 0, 1) is sight
     assert len(history.visibility.asked) == before + 1
     assert history.visibility.all((0, 1), (V.BOTH_WAYS, V.DECODED), 0, 1) == []
-
-
-def test_v4_a_filter_that_lets_arp_through_is_not_about_ports():
-    assert ask(V.NSM, LOCK_TCP + "3 server > client1 ARP")
-    assert ask(V.NSM, LOCK_TCP + "3 client1 > server ARP")
-    assert not ask(V.NSM, LOCK_TCP + "3 server > client2 ARP")
-    assert not ask(V.NSM, LOCK_TCP + "3 server > server ARP")
