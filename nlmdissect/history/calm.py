@@ -118,4 +118,3 @@ def _apart(spans: Iterable[tuple[int, int]]) -> bool:
     """Whether no two ranges overlap or touch: neighbours of one owner would be one hold."""
     ordered = sorted(spans)
     return all(end + 1 < start for (_, end), (start, _) in pairwise(ordered))
-
