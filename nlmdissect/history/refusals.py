@@ -27,9 +27,12 @@ Runs = dict[tuple[int, int], list[list[Refusal]]]
 
 def refusals(requests: list[Request]) -> Runs:
     """DENIED_NOLOCKS by server and client, in runs that no granted lock of this client interrupts."""
+    locks = [r for r in requests if r.op is Op.LOCK and not r.reclaim]
+    pairs = {(r.server, r.client) for r in locks if any(a.status == NOLOCKS for a in r.answers)}
+    if not pairs:
+        return {}
     answers = sorted(
-        ((r, a) for r in requests if r.op is Op.LOCK and not r.reclaim for a in r.answers),
-        key=lambda case: case[1].at,
+        ((r, a) for r in locks if (r.server, r.client) in pairs for a in r.answers), key=lambda case: case[1].at
     )
     found: Runs = {}
     broken: set[tuple[int, int]] = set()
