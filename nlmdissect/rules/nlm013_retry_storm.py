@@ -21,6 +21,9 @@ SHOWN = 3
 NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything but GRANTED may be tried again
 
 
+_Key = tuple[Op, bool, int, int, int, int, int, int, bool, bool]
+
+
 @dataclass(slots=True)
 class _Series:
     """Sends of one thing again and again, each after an answer that did not settle it. ``most`` is in one minute."""
@@ -46,9 +49,10 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     behind the noise.
 
     How it is seen: one request (same procedure, owner, file and range), sent more than 20 times within a minute,
-    each time before an answer that settles it: unanswered, BLOCKED, DENIED_GRACE_PERIOD or an RPC error, for UNLOCK,
-    CANCEL and GRANTED anything but GRANTED. Kernels ask again every 5 s in the grace period (5 to 30 s while they
-    wait, 5 to 60 s without an answer).
+    each time before an answer that settles it: unanswered, BLOCKED, DENIED_GRACE_PERIOD or an RPC error, for
+    UNLOCK, CANCEL and GRANTED anything but GRANTED. A LOCK is also settled by the callback, and by an UNLOCK or
+    CANCEL. Kernels ask again every 5 s in the grace period (5 to 30 s while they wait, 5 to 60 s without an
+    answer).
 
     What it cannot see: an application that calls fcntl() in a loop and is refused each time (DENIED) is its own
     business and not counted; nor are many owners at once, or second copies of one frame.
@@ -58,11 +62,18 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     its kernel. On Linux `nfsstat -c` and `rpcdebug -m nlm -s all` show the loop; on other systems restart the client's
     lock daemon.
     """
-    asked: dict[tuple[object, ...], _Asked] = {}
+    asked: dict[_Key, _Asked] = {}
+    waiting: dict[tuple[int, int, int, int], set[_Key]] = {}  # the LOCKs of an owner
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
     yield Judged(sum(len(r.sends) for r in history.requests if r.readable))
     for at, r in _sends(history):
+        if _ends_a_wait(r):
+            for key in [key for key in waiting.get(who(r), ()) if r.start <= key[6] and key[7] <= r.end]:
+                waiting[who(r)].discard(key)
+                asked.pop(key, None)
         key = (r.op, r.asynchronous, r.server, r.client, r.fh, r.svid, r.start, r.end, r.exclusive, r.reclaim)
+        if r.op is Op.LOCK:
+            waiting.setdefault(who(r), set()).add(key)
         before = asked.get(key)
         if before is None or _settled(before.request, at):
             asked[key] = _Asked(r, _Series(r, [at]))
@@ -89,6 +100,11 @@ def _sends(history: History) -> list[tuple[At, Request]]:
         (send.order, send.at, r) for r in history.requests if r.readable and often[who(r)] > MANY for send in r.sends
     ]
     return [(at, r) for _, at, r in sorted(sends, key=lambda item: item[0])]
+
+
+def _ends_a_wait(r: Request) -> bool:
+    """Whether a LOCK before it is settled, whatever it was answered: it was granted by callback, or given up."""
+    return r.op in (Op.UNLOCK, Op.CANCEL) or (r.op is Op.GRANTED and any(a.status == GRANTED for a in r.answers))
 
 
 def _settled(r: Request, at: At) -> bool:

@@ -82,3 +82,28 @@ def test_second_copies_of_frames():
     lines += [f"{n} +0.001s client1 > server COPY 1" for n in range(2, 40)]
     story = told(NLM013, "\n".join(lines))
     assert story.says == []
+
+
+def contended(callback: bool, unlock: bool) -> str:
+    """One range that others want as well: every LOCK is BLOCKED, and soon granted."""
+    lines = []
+    for _ in range(30):
+        lines += ["+0.2s client1 > server NLM_LOCK fh=A oh=1 block", "+0.01s server > client1 NLM4_BLOCKED"]
+        if callback:
+            lines += ["+0.2s server > client1 NLM_GRANTED fh=A oh=1", "+0.01s client1 > server NLM4_GRANTED"]
+        if unlock:
+            lines += ["+0.2s client1 > server NLM_UNLOCK fh=A oh=1", "+0.01s server > client1 NLM4_GRANTED"]
+    return "\n".join(f"{n} {line}" for n, line in enumerate(lines, 1))
+
+
+def test_a_lock_that_many_want():
+    """It is granted by callback, used and given back, and wanted again: work, not a storm."""
+    assert told(NLM013, contended(callback=True, unlock=True)).outcome is Outcome.CLEAN
+    assert told(NLM013, contended(callback=True, unlock=False)).outcome is Outcome.CLEAN
+    assert told(NLM013, contended(callback=False, unlock=True)).outcome is Outcome.CLEAN
+    assert len(told(NLM013, contended(callback=False, unlock=False)).says) == 1
+
+
+def test_the_unlock_of_another_range_settles_nothing():
+    other = contended(callback=False, unlock=True).replace("NLM_UNLOCK fh=A oh=1", "NLM_UNLOCK fh=A oh=1 range=200-299")
+    assert len(told(NLM013, other).says) == 1
