@@ -47,7 +47,7 @@ class Outcome(StrEnum):
     UNANSWERED = auto()  # a reclaim was sent and never answered
     RELEASED = auto()  # the client gave it up in time
     REGAINED = auto()  # never reclaimed, but granted again to the same owner as a new lock
-    GONE = auto()  # the client restarted as well, or was down
+    GONE = auto()  # the client restarted as well
     SUPERSEDED = auto()  # the server restarted again first
 
 

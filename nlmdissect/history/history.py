@@ -181,8 +181,7 @@ def build(
         if r.op is Op.FREE_ALL:
             freed[r.client, r.server].append(r.at)
     kinds = {host: guess.kind for host, guess in guessed.items()}
-    dead = deaths(signals, traffic)
-    rows = Recoveries(who, told, kinds, freed, dead, extent.last).read(restarts, walked)
+    rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)
     return History(
         sources=sources,
@@ -199,7 +198,7 @@ def build(
         boots=restarts,
         stray=stray,
         lives=life,
-        deaths=dead,
+        deaths=deaths(signals, traffic),
         unreached=unreached(calls, texts, asked, signals, traffic, restarts),
         moves=moves(restarts, signals, traffic.endpoints),
         lookups=lookups(calls, texts),

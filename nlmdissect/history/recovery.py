@@ -21,7 +21,6 @@ from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Try
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.hosts.deaths import Death
 from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
 from nlmdissect.hosts.names import Names, same_host
 from nlmdissect.hosts.signs import SECOND
@@ -29,7 +28,6 @@ from nlmdissect.machines.ranges import Piece
 
 Sent = TypeVar("Sent", Try, Lookup)
 
-NEVER_ASKED = frozenset({Outcome.MISSING, Outcome.STOLEN})
 LATE = 3 * SECOND  # a retry may be, and a clock
 
 
@@ -112,7 +110,6 @@ class Recoveries:
     notices: Notices
     kinds: dict[int, Implementation]
     freed: dict[tuple[int, int], list[At]]  # (client, server) -> its NLM_FREE_ALLs
-    dead: dict[int, Death]
     end: int
     rows: list[Recovery] = field(default_factory=list)
 
@@ -124,7 +121,6 @@ class Recoveries:
             # not all that was reclaimed has that fate: it may have been stolen before
             reclaimers = {r.request.client for r in reclaims}
             fates = _given_up_too_late(boot, fates, {r.request.client for r in reclaims if r.answer is None})
-            fates = [self._down(boot, fate) for fate in fates]
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
@@ -142,12 +138,6 @@ class Recoveries:
                     self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], reclaimers)
                 )
         return self.rows
-
-    def _down(self, boot: Boot, fate: Fate) -> Fate:
-        """What a host that was down at the restart, and never came back, held is gone with it."""
-        death = self.dead.get(fate.owner.client)
-        gone = death is not None and death.last < boot.not_after.time
-        return replace(fate, outcome=Outcome.GONE) if gone and fate.outcome in NEVER_ASKED else fate
 
     def _clients(self, host: int) -> set[int]:
         return {

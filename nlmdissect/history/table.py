@@ -13,7 +13,7 @@ client with one svid are never in conflict here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
 from nlmdissect.findings import At
@@ -150,9 +150,9 @@ class LockTable:
         """Copies of what servers hold, or may hold, for a client."""
         return [(f, o, replace(p)) for f, o, p in self.of(client=client) if p.truth.server_holds != "no"]
 
-    def client_event(self, server: int | None, client: int, event: E, at: At) -> None:
-        """Something happened to the pieces of a client: FREED, NOTIFIED_ALIVE or CLIENT_RESTARTED."""
-        for file, owner, piece in list(self.of(server, client)):
+    def client_event(self, server: int | None, client: int, event: E, at: At, but: Container[Owner] = ()) -> None:
+        """Something happened to the pieces of a client: FREED, NOTIFIED_ALIVE or CLIENT_RESTARTED. Not ``but`` some."""
+        for file, owner, piece in [item for item in self.of(server, client) if item[1] not in but]:
             self._client_event(file, owner, piece, event, at)
 
     def noticed(self, server: int, client: int, at: At) -> None:

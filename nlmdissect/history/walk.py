@@ -16,6 +16,7 @@ import numpy as np
 from nlmdissect.findings import At
 from nlmdissect.history.calm import Calm, calm
 from nlmdissect.history.fates import Claim, File, Owner
+from nlmdissect.history.neighbours import neighbours
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait as Wait
 from nlmdissect.history.waits import Waiting
@@ -166,8 +167,10 @@ class _Walker:
         """A host, or its lockd, restarted."""
         self.table.server_restarted(boot)
         if not boot.lived_on:
-            self.done.left_behind[boot.number] = self.table.held_by(boot.host)
-            self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after)
+            others = neighbours(boot, self.requests, self.names)
+            left = [item for item in self.table.held_by(boot.host) if item[1] not in others]
+            self.done.left_behind[boot.number] = left
+            self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after, others)
         self.watching.restarted(boot.host, boot.not_after)
         self.waits.restarted(boot)
         for number, r in [item for of in self.open.values() for item in of.items()]:

@@ -27,15 +27,16 @@ ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 class Names:
     """``claimed[endpoint]`` are the names an endpoint gave itself, in order of appearance, and ``unannounced`` those of
     them that do not come from SM_NOTIFY; ``owners`` the name that a lock owner (endpoint, oh, svid) first went by: not
-    the endpoint's first where a router hides several hosts; ``roles`` what it was seen to do; ``cards`` are the
-    link-layer addresses that it claimed by ARP, which no router does for others; ``resolved`` is what DNS says, which
-    is no claim of anybody.
+    the endpoint's first where a router hides several hosts; ``announced`` the first name in an endpoint's SM_NOTIFYs
+    with each NSM state; ``roles`` what it was seen to do; ``cards`` are the link-layer addresses that it claimed by
+    ARP, which no router does for others; ``resolved`` is what DNS says, which is no claim of anybody.
     """
 
     endpoints: Endpoints
     claimed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     unannounced: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     owners: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    announced: dict[tuple[int, int], str] = field(default_factory=dict)
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: Resolved = field(default_factory=Resolved)
@@ -156,7 +157,9 @@ def names(
     for row in (
         ((calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.mon_name != NONE)).nonzero()[0].tolist()
     ):
-        _claim(found, int(calls.src[row]), texts[int(calls.mon_name[row])], announced=True)
+        sender, told_name = int(calls.src[row]), texts[int(calls.mon_name[row])]
+        _claim(found, sender, told_name, announced=True)
+        found.announced.setdefault((sender, int(calls.state[row])), _text(told_name))
     # a client whose own statd refuses to monitor sends no NLM call at all, but it does mount
     signed = ((calls.program == NLM) | (calls.program == MOUNT)) & (calls.machinename != NONE)
     for host, number in dict.fromkeys(zip(calls.src[signed].tolist(), calls.machinename[signed].tolist(), strict=True)):

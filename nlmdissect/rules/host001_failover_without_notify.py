@@ -70,7 +70,7 @@ def _finding(history: History, row: Recovery, move: Move, orphans: tuple[Fate, .
         + (f" Not certain: {unseen}." if unseen else "")
         + whose
         + ("" if move.announced else " No ARP for the address is here: a router on the way may have changed instead.")
-        + ("" if alive else f" {who} sent nothing since the move: it may be down."),
+        + words.silence(history, client, boot),
         remedy="Run sm-notify -f -v ADDRESS on the node that takes over, with statd's state on the shared disk.",
         confidence=words.confidence(
             doubts, also=arp is not None and not (row.lookups or unseen or strange) and boot.proven and alive

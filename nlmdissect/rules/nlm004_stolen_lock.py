@@ -34,9 +34,6 @@ def stolen_lock(history: History) -> Iterator[Verdict]:
     for fate in history.walked.table.fates:
         yield Judged(1 if fate.piece.known else 0)
     for theft in history.walked.table.thefts:
-        death = history.deaths.get(theft.owner.client)
-        if death is not None and death.at < theft.at:
-            continue  # nobody believes to hold it any more
         if gone_elsewhere(history, theft):
             continue  # NLM006 says what is not known
         by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)
@@ -53,7 +50,9 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     doubts = history.visibility.all((client, server), conditions, start, max(t.at.time for t in thefts))
     doubts += history.visibility.all((server, other), (V.DECODED,), first.asked.time, first.at.time)
     sure = first.piece.known and boot is not None and boot.proven and client != other and not unsettled(history, thefts)
-    sure = sure and words.heard_after(history, client, first.at.time)
+    death = history.deaths.get(client)
+    gone = death is not None and death.at < first.at
+    sure = sure and not gone and words.heard_after(history, client, first.at.time)
     lost = words.lock_text(history, first.file, first.owner, first.piece)
     more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
     grants = [words.taken(history, theft) for theft in thefts]
@@ -65,7 +64,9 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
         words.evidence(
             grants[:1], held[:1], asked, grants[1:], held[1:], words.restart(history, boot) if boot else None
         ),
-        consequence="Two owners may write the same bytes." + words.because(doubts),
+        consequence="Two owners may write the same bytes."
+        + words.because(doubts)
+        + (f" Not certain: {words.host(history, client)} is down or cut off." if gone else ""),
         remedy="Stop both applications, check the file, and mend what kept the lock from being reclaimed.",
         confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,
         server=server,

@@ -56,8 +56,6 @@ def missing_server_notify(history: History) -> Iterator[Verdict]:
             continue  # statd is not registered at the client
         orphans = tuple(f for f in row.known if f.outcome not in ENDED)
         if not orphans:
-            if row.peer in history.deaths:
-                yield NotAssessed(f"{words.host(history, row.peer)} is down or cut off, and was not told")
             continue
         if row.decided is None:
             yield NotAssessed(assumptions.undecided(history, row))
@@ -90,7 +88,7 @@ def _finding(history: History, row: Recovery, orphans: tuple[Fate, ...], decided
         + (f" Not certain: {unseen}." if unseen else "")
         + doubt
         + whose
-        + ("" if words.alive(history, client, boot) else f" {who} sent nothing since the restart: it may be down."),
+        + words.silence(history, client, boot),
         remedy=(UNHEARD if tried and not unsent else UNSENT) + " Restart the applications that held these locks.",
         confidence=words.confidence(
             doubts, also=not (unsent or unseen or others) and boot.proven and words.alive(history, client, boot)

@@ -69,7 +69,7 @@ def _finding(history: History, row: Recovery) -> Finding:
             f"{words.host(history, peer)} was not told of the restart"
             + (" and has not reclaimed its locks" if orphans else "")
             + (" and holds on to the locks of the old life." if left else ".")
-            + ("" if alive else " It sent nothing at all afterwards: it may be down.")
+            + words.silence(history, peer, boot)
             + words.because(doubts)
         ),
         remedy="Let UDP from the sender reach port 111 and rpc.statd of the receiver, and see that statd runs there.",

@@ -165,6 +165,16 @@ def alive(history: History, peer: int, boot: Boot) -> bool:
     return _heard(history, peer, time, _end_of_life(history, peer, time))
 
 
+def silence(history: History, peer: int, boot: Boot) -> str:
+    """What a host's silence since another one's restart may mean, as a sentence; empty if it was heard."""
+    if alive(history, peer, boot):
+        return ""
+    name = host(history, peer)
+    if peer in history.deaths:
+        return f" {name} sent nothing since the restart, and answers nothing: it is down or cut off."
+    return f" {name} sent nothing since the restart: it may be down."
+
+
 def _heard(history: History, host: int, after: int, before: int) -> bool:
     return any(span.src == host and span.last > after and span.first < before for span in history.traffic.activity)
 

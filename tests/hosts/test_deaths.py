@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from support.told import told
 
-from nlmdissect.findings import Outcome, Severity
+from nlmdissect.findings import Confidence, Severity
 from nlmdissect.rules import BY_CODE
 
-NSM001 = BY_CODE["NSM001"]
+NSM001, SUSPECTED = BY_CODE["NSM001"], Confidence.SUSPECTED
 
 HELD = """
      1        client1 > server   NLM_LOCK fh=A oh=1
@@ -51,15 +51,18 @@ def test_a_router_says_so():
     assert dead(HELD, "3 server2 > server ICMP port client1") == {}
 
 
-def test_what_a_dead_client_held_is_not_stolen():
-    """A restart of the server is how an administrator frees it."""
+def test_what_a_dead_client_held_is_lost_by_nobody_or_by_one_that_is_cut_off():
+    """A restart of the server is how an administrator frees the locks of a dead client."""
     story = told(NSM001, HELD, ASKED, RESTART)
-    assert story.outcome is Outcome.NOT_ASSESSED
-    assert not [f for f in story.everything if f.severity is Severity.ERROR]
+    errors = [f for f in story.everything if f.severity is Severity.ERROR]
+    assert {(f.code, f.confidence) for f in errors} == {("NSM001", SUSPECTED), ("NLM004", SUSPECTED)}
+    assert all("is down or cut off" in f.consequence for f in errors)
 
 
 def test_a_client_that_dies_after_it_lost_its_lock():
     restart = "\n".join(f"{n} {line.split(maxsplit=1)[1]}" for n, line in enumerate(RESTART.strip().splitlines(), 3))
     lives = "7 client1 > server DATA ssh\n8 server > client1 ARP\n9 server > client1 ARP\n10 server > client1 ARP"
     story = told(NSM001, HELD, restart.replace("POLL 6", "POLL 3"), lives)
-    assert {f.code for f in story.everything if f.severity is Severity.ERROR} == {"NSM001", "NLM004"}
+    errors = [f for f in story.everything if f.severity is Severity.ERROR]
+    assert {f.code for f in errors} == {"NSM001", "NLM004"}
+    assert not [f for f in errors if "cut off" in f.consequence]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.told import told
 
-from nlmdissect.findings import Outcome, Severity
+from nlmdissect.findings import Confidence, Outcome, Severity
 from nlmdissect.rules import BY_CODE
 
 NLM006, NLM011 = BY_CODE["NLM006"], BY_CODE["NLM011"]
@@ -229,3 +229,32 @@ def test_the_client_may_have_come_back_at_another_address():
 def test_the_old_address_is_heard_again():
     story = told(NLM006, RENUMBERED, "7 +60s client1 > server NLM_LOCK fh=B oh=1")
     assert [line.partition(":")[0] for line in story.says] == ["error confirmed server=server client=client1"]
+
+
+BEHIND_ONE_ADDRESS = """
+     1        client1 > server   NLM_LOCK fh=A oh=1@vm1 svid=1 caller=vm1 state=3
+     2        server  > client1  NLM4_GRANTED
+     3        client1 > server   NLM_LOCK fh=B oh=2@vm2 svid=2 caller=vm2 state=3
+     4        server  > client1  NLM4_GRANTED
+     5  +60s  client1 > server   SM_NOTIFY mon_name=vm1 state=5
+     6        server  > client1  OK
+     7  +10s  client2 > server   NLM_LOCK fh={} oh=1@client2
+     8        server  > client2  NLM4_GRANTED
+"""
+SPEAKS_ON = "9 client1 > server NLM_TEST fh=Q oh=2@vm2 svid=2 caller=vm2\n10 server > client1 NLM4_GRANTED"
+
+
+def test_another_host_behind_the_address_restarted():
+    """The server knows one client there, and frees what both held."""
+    (found,) = told(NLM006, BEHIND_ONE_ADDRESS.format("B"), SPEAKS_ON).findings
+    assert found.severity is Severity.ERROR
+    assert found.confidence is Confidence.SUSPECTED
+    assert [lock.caller_name for lock in found.locks] == ["vm2"]
+
+
+def test_what_the_restarted_one_held_behind_the_address_is_free():
+    assert told(NLM006, BEHIND_ONE_ADDRESS.format("A"), SPEAKS_ON).says == []
+
+
+def test_the_other_one_is_not_heard_again():
+    assert told(NLM006, BEHIND_ONE_ADDRESS.format("B")).says == []
