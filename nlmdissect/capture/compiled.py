@@ -31,8 +31,10 @@ import numpy as np
 
 from . import records, scan, tables
 
-LOAD, COMPILE = 0.6, 8.0
-"""Seconds: to import numba and load what it compiled before; to compile it."""
+LOAD, KEPT, COMPILE = 0.6, 4.0, 12.0
+"""Seconds: to import numba and load what it compiled before; to compile it. Where the code can be kept, a third of that
+is asked for: the next large captures have it for nothing.
+"""
 
 CACHE_DIR = "CACHE_DIR"  # numba's name for it
 
@@ -61,7 +63,9 @@ def _first_price() -> float:
     if util.find_spec("numba") is None or os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return float("inf")
     where = folder()
-    return LOAD if where is not None and _kept(where, scan.scan) else COMPILE
+    if where is None:
+        return COMPILE
+    return LOAD if _kept(where, scan.scan) else KEPT
 
 
 def functions() -> Compiled | None:

@@ -252,6 +252,17 @@ def test_it_is_weighed() -> None:
         assert len(asked) == 2
 
 
+def test_what_can_be_kept_costs_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Once for all that come after it; where nothing can be written, each process pays the whole of it."""
+    prices = []
+    for where in (tmp_path, None):
+        monkeypatch.setattr(compiled, "folder", lambda where=where: where)
+        compiled._first_price.cache_clear()
+        prices.append(compiled._first_price())
+    compiled._first_price.cache_clear()
+    assert prices == [compiled.KEPT, compiled.COMPILE]
+
+
 def test_without_numba_there_is_only_python() -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
