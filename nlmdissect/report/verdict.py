@@ -11,6 +11,7 @@ from nlmdissect.findings import Confidence, Finding, Outcome, Severity
 from nlmdissect.report.pages import summary
 from nlmdissect.report.times import SECOND
 from nlmdissect.rules import BY_CODE
+from nlmdissect.rules.words import count
 
 IN_FLIGHT = 2 * SECOND  # what was asked this short before the end may well have been answered after it
 ABOUT_THE_CAPTURE = "CAP"  # codes of this family say what the capture could not show
@@ -151,27 +152,23 @@ def _loose_ends(analysis: Analysis) -> str:
     waiting = [wait for wait in history.walked.waits if wait.ended is None]
     parts = []
     if silent:
-        parts.append(f"{_count(len(silent), 'NLM request')} never answered (first: frame {silent[0].at.frame})")
+        parts.append(f"{count(len(silent), 'NLM request')} never answered (first: frame {silent[0].at.frame})")
     if waiting:
         parts.append(
-            f"{_count(len(waiting), 'lock request')} still waiting at the end (since frame {waiting[0].since.frame})"
+            f"{count(len(waiting), 'lock request')} still waiting at the end (since frame {waiting[0].since.frame})"
         )
     return " and ".join(parts)
 
 
 def _well(analysis: Analysis) -> str:
     history = analysis.history
-    parts = [_count(analysis.messages()["nlm"], "NLM message"), _count(len(history.walked.table.rows), "lock")]
+    parts = [count(analysis.messages()["nlm"], "NLM message"), count(len(history.walked.table.rows), "lock")]
     if history.boots:
         counts = [row.counts() for row in history.recoveries if row.role == "client"]
         back, held = sum(c["reclaimed"] for c in counts), sum(sum(c.values()) for c in counts)
-        parts.append(_count(len(history.boots), "restart"))
+        parts.append(count(len(history.boots), "restart"))
         if held:
-            parts.append(f"{back} of {_count(held, 'lock')} reclaimed")
+            parts.append(f"{back} of {count(held, 'lock')} reclaimed")
     else:
         parts.append("no restart")
     return ", ".join(parts) + ": nothing wrong"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -13,8 +13,12 @@ from nlmdissect.escape import shorten, show, show_bytes
 from nlmdissect.findings import At, LockRef
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.protocols.nlm import END
 from nlmdissect.report.times import clock, day
+from nlmdissect.rules.words import count
+from nlmdissect.rules.words import kind_of as kind
+from nlmdissect.rules.words import span_text as span
+
+__all__ = ["Voice", "count", "kind", "nsm_states", "span"]
 
 
 class Voice:
@@ -95,17 +99,3 @@ def nsm_states(boot: Boot) -> str:
     if boot.state_after is None:
         return ""
     return f"{boot.state_before} to {boot.state_after}" if boot.state_before is not None else f"{boot.state_after}"
-
-
-def kind(exclusive: bool) -> str:
-    return "write" if exclusive else "read"
-
-
-def span(start: int, end: int | None) -> str:
-    """``0-99``; ``0-EOF`` to the end of the file."""
-    return f"{start}-{'EOF' if end is None or end == END else end}"
-
-
-def count(number: int, what: str) -> str:
-    """``1 lock``, ``2 locks``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
