@@ -31,8 +31,8 @@ import numpy as np
 
 from . import records, scan, tables
 
-LOAD, KEPT, COMPILE = 0.6, 4.0, 12.0
-"""Seconds: to import numba and load what it compiled before; to compile it. Where the code can be kept, a third of that
+LOAD, KEPT, COMPILE = 0.6, 6.0, 12.0
+"""Seconds: to import numba and load what it compiled before; to compile it. Where the code can be kept, half of that
 is asked for: the next large captures have it for nothing.
 """
 

@@ -56,9 +56,7 @@ ENDED = frozenset({Outcome.RELEASED, Outcome.GONE, Outcome.SUPERSEDED})  # nothi
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one orphan, or of a part of it. ``at`` decided it; ``reclaim`` is the reclaim call, if there
-    was one.
-    """
+    """What became of one orphan, or of a part of it. ``at`` decided it."""
 
     boot: int
     file: File
