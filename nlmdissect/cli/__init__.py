@@ -1,0 +1,44 @@
+"""The command line: options, and the calls that they stand for. What is done is done elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from nlmdissect.cli import capture, pages  # noqa: F401, in the order in which --help lists their commands
+from nlmdissect.cli.app import app
+from nlmdissect.errors import NlmdissectError
+
+USAGE, FAILED = 2, 3
+
+
+def main() -> None:
+    """The command. Ends the process with its exit status."""
+    try:
+        app()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else FAILED)
+    except NlmdissectError as error:
+        from nlmdissect.escape import show as printable
+
+        hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
+        print(f"nlmdissect: {printable(error.message)}", file=sys.stderr)
+        for line in hint.split("\n"):
+            print(f"  {printable(line)}", file=sys.stderr)
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception:
+        print(f"nlmdissect: the program failed; please report this:\n{traceback.format_exc()}", file=sys.stderr)
+        sys.exit(FAILED)
+
+
+def _leave(status: int) -> None:
+    """End at once: to give millions of records back one by one takes longer than to make some of them."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(status)
+    os._exit(status)
