@@ -41,7 +41,8 @@ from nlmdissect.rpc.calls import Calls, Texts
 from nlmdissect.rpc.names import KEEP, NameReader
 from nlmdissect.rpc.pairing import Pairing
 from nlmdissect.rpc.paths import Paths
-from nlmdissect.rpc.requests import Op, Request, requests
+from nlmdissect.rpc.requests import Op, Requests
+from nlmdissect.rpc.transmissions import requests
 
 ARENA = 16 << 20  # bytes of messages that are paired at a time
 
@@ -59,7 +60,7 @@ class History:
     texts: Texts
     calls: Calls
     paths: Paths
-    requests: list[Request]
+    requests: Requests
     names: Names
     guesses: dict[int, Guess]
     signs: list[Sign]

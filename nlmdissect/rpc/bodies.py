@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nlmdissect.protocols import NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.protocols.portmap import uaddr_port
 from nlmdissect.rpc.calls import NONE, Builder, Texts
+from nlmdissect.rpc.groups import groups
 from nlmdissect.xdr.columns import Columns, decode_columns
 from nlmdissect.xdr.schema import Struct, Xdr
 
@@ -170,26 +171,14 @@ def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints
 def _distinct(buf: NDArray[np.uint8], at: Ints, length: Ints) -> tuple[Ints, Ints]:
     """Where each distinct string stands first, in that order, and for each string which of them it is.
 
-    Strings of one length are told apart by a sum of their words, each multiplied by a number of its own, and then
-    compared, so that two with the same sum are not taken for one.
+    Strings of one length are rows of words.
     """
     size = int(length[0]) if len(length) else 0
     if size < 8 or size > LONGEST or len(at) < MANY or (length != size).any():
         return np.arange(len(at)), np.arange(len(at))
     word: NDArray[np.uint64] = np.ndarray((len(buf) - 7,), "<u8", buf, strides=(1,))
     steps = [*range(0, size - 7, 8), size - 8]
-    words = [word[at + step] for step in steps]
-    total = np.zeros(len(at), np.uint64)
-    for number, of in enumerate(words):
-        total = (total ^ of) * np.uint64(0x9E3779B97F4A7C15 + 2 * number)
-        total ^= total >> np.uint64(29)
-    _, first, which = np.unique(total, return_index=True, return_inverse=True)
-    if any((of != of[first][which]).any() for of in words):
-        return np.arange(len(at)), np.arange(len(at))
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return first[order], place[which]
+    return groups(*(word[at + step] for step in steps))
 
 
 def _ports_of_uaddrs(table: Builder, texts: Texts, rows: Ints) -> None:

@@ -1,34 +1,26 @@
-"""One request over all its transmissions.
+"""The NLM requests of a recording: a table by column, and records of those that somebody looks at.
 
-A request is: the same two hosts, the same procedure, the same xid or cookie, and equal arguments, over any
-connection and port. So the first reclaim after a restart, sent on the dead connection and again on a new one, is
-one request; and so is a LOCK that is polled while it is BLOCKED or held off in the grace period (Linux: same
-cookie, new xid). It is unanswered only if none of its transmissions is answered. Cookies are small counters that
-start again at every boot: they never match alone, and a request that was answered for good is not continued by a
-new xid.
-
-A callback that comes from another address of the server than the LOCK went to belongs to the LOCK all the same: to the
-only server at which this owner waits for this range of this file.
-
-The _MSG procedures are answered by a call of their own, the _RES: it comes from the other host, over any
-connection, with the cookie of the _MSG (XNFS: NLM_LOCK_MSG). The empty RPC reply to either says nothing, and its
-absence is no fault.
+Nearly all requests of a healthy recording are sent once and answered once. Of these nothing but numbers is kept, until
+their records are asked for; ``where`` makes those of some rows only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nlmdissect.findings import At
-from nlmdissect.protocols import NLM
-from nlmdissect.protocols.nlm import END, span, status_name
-from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
+from nlmdissect.protocols.nlm import status_name
+from nlmdissect.rpc.calls import I64, NONE, RPC_STATUS, U64, Calls
 
-POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes
+Bools = NDArray[np.bool_]
+
 AT_A_TIME = 1 << 13  # rows that are Python's at one time
-RESULT_WITHIN = 60 * 10**9  # ns: a _RES from another address than was asked comes at once, or not at all
 GRANTED, BLOCKED, GRACE = "GRANTED", "BLOCKED", "DENIED_GRACE_PERIOD"
 UNREADABLE = "UNREADABLE"  # answered, but the body is cut, encrypted or malformed: it says nothing
 
@@ -47,17 +39,7 @@ class Op(StrEnum):
     FREE_ALL = "FREE_ALL"
 
 
-# fmt: off
-PROCEDURES: dict[int, tuple[Op, bool]] = {  # number -> (what it asks for, asynchronous form)
-    1: (Op.TEST, False),   6: (Op.TEST, True),
-    2: (Op.LOCK, False),   7: (Op.LOCK, True),
-    3: (Op.CANCEL, False), 8: (Op.CANCEL, True),
-    4: (Op.UNLOCK, False), 9: (Op.UNLOCK, True),
-    5: (Op.GRANTED, False), 10: (Op.GRANTED, True),
-    20: (Op.SHARE, False), 21: (Op.UNSHARE, False), 22: (Op.NM_LOCK, False), 23: (Op.FREE_ALL, False),
-}
-# fmt: on
-ANSWERS = {11: Op.TEST, 12: Op.LOCK, 13: Op.CANCEL, 14: Op.UNLOCK, 15: Op.GRANTED}
+OPS = tuple(Op)
 
 
 class Send(NamedTuple):
@@ -118,134 +100,127 @@ def final(status: str) -> bool:
     return status not in (BLOCKED, GRACE, UNREADABLE)
 
 
-def requests(calls: Calls) -> list[Request]:
-    """Every NLM request of the recording, in the order of first transmission. Calls of other programs are left out."""
-    found = _Requests(calls)
-    nlm = (calls.program == NLM) & (calls.version != 0) & (calls.version != 2) & (calls.frame != 0)
-    rows = nlm.nonzero()[0]
-    for first in range(0, len(rows), AT_A_TIME):
-        some = rows[first : first + AT_A_TIME]
-        columns = [getattr(calls, name)[some].tolist() for name in _Call._fields]
-        for row, c in zip(some.tolist(), map(_Call._make, zip(*columns, strict=True)), strict=True):
-            if c.procedure in PROCEDURES:
-                found.call(row, c, *PROCEDURES[c.procedure])
-            elif c.procedure in ANSWERS:
-                found.result(row, ANSWERS[c.procedure])
-    return found.all
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What requests say, in the order of the fields of ``Request``; ``op`` is a place in ``OPS``.
+
+    Shapes:  every column has one row a request, or one a transmission while they are put together.
+    """
+
+    op: I64
+    asynchronous: Bools
+    version: I64
+    server: I64
+    client: I64
+    cookie: I64
+    caller_name: I64
+    fh: I64
+    oh: I64
+    svid: I64
+    start: U64
+    end: U64
+    exclusive: Bools
+    block: Bools
+    reclaim: Bools
+    state: I64
+    readable: Bools
+
+    def take(self, rows: I64) -> Columns:
+        """Some rows."""
+        return Columns(*(getattr(self, name)[rows] for name in Columns.__slots__))
+
+    def rows(self) -> Iterator[tuple[Op, ...]]:
+        """The arguments of ``Request``, row by row."""
+        op, *others = (getattr(self, name).tolist() for name in Columns.__slots__)
+        yield from zip((OPS[number] for number in op), *others, strict=True)
 
 
-class _Call(NamedTuple):
-    """A row of the table of calls, as Python's own numbers: those of numpy are slow one by one."""
+class Requests(Sequence[Request]):
+    """Every NLM request, in the order of first transmission.
 
-    order: int
-    time: int
-    capture: int
-    frame: int
-    reply_order: int
-    reply_time: int
-    reply_capture: int
-    reply_frame: int
-    src: int
-    dst: int
-    xid: int
-    version: int
-    procedure: int
-    rpc_status: int
-    status: int
-    cookie: int
-    caller_name: int
-    fh: int
-    oh: int
-    svid: int
-    offset: int
-    length: int
-    exclusive: int
-    block: int
-    reclaim: int
-    state: int
-    bad: int
-    encrypted: int
+    ``row`` is the row of its first transmission in the table of calls. ``alone`` are those that were sent once, by a
+    synchronous procedure, so that the row says all of them; ``records`` holds all others. ``plain`` are the LOCK and
+    UNLOCK that were sent once and then answered once, GRANTED, no reclaims; ``sent`` and ``answered`` are the places
+    of their call and answer in the recording.
+    """
 
+    def __init__(self, calls: Calls, row: I64, said: Columns, alone: Bools, records: dict[int, Request]) -> None:
+        self.calls, self.row, self.said, self.alone = calls, row, said, alone
+        self._made = dict(records)
+        self.sent, self.answered = calls.order[row], calls.reply_order[row]
+        self.plain = (
+            self.is_a(Op.LOCK, Op.UNLOCK) & said.readable & ~said.reclaim & alone
+            & (calls.reply_frame[row] != 0) & (calls.rpc_status[row] <= 0) & (calls.status[row] == 0)
+        )  # fmt: skip
+        for number, r in records.items():
+            if r.op in (Op.LOCK, Op.UNLOCK) and r.readable and not r.reclaim and len(r.sends) == 1 == len(r.answers):
+                self.answered[number] = r.answers[0].order
+                self.plain[number] = r.answers[0].status == GRANTED
+        self.plain &= self.sent < self.answered
 
-class _Requests:
-    def __init__(self, calls: Calls) -> None:
-        self.all: list[Request] = []
-        self._calls = calls
-        self._by_arguments: dict[tuple[object, ...], Request] = {}
-        self._by_cookie: dict[tuple[int, int, Op, int], Request] = {}
-        self._asked: dict[tuple[int, Op, int], Request] = {}
-        self._waits: dict[tuple[int, ...], set[int]] = {}  # (client, fh, svid, start, end) -> servers
+    def __len__(self) -> int:
+        return len(self.row)
 
-    def call(self, row: int, c: _Call, op: Op, asynchronous: bool) -> None:
-        request = _new(c, op, asynchronous)
-        r = request
-        wait = (r.client, r.fh, r.svid, r.start, r.end)
-        if op is Op.LOCK and r.block and r.readable:
-            self._waits.setdefault(wait, set()).add(r.server)
-        elif op is Op.GRANTED and r.readable and len(asked := self._waits.get(wait, set())) == 1:
-            (r.server,) = asked
-        key = (op, asynchronous, r.version, r.server, r.client, r.cookie, r.fh, r.oh, r.svid, r.start, r.end,
-               r.exclusive, r.block, r.reclaim)  # fmt: skip
-        earlier = self._by_arguments.get(key)
-        if earlier is not None and r.readable and self._continues(earlier, c):
-            request = earlier
-        else:
-            self._by_arguments[key] = request
-            self.all.append(request)
-        request.sends.append(Send(c.order, At(c.time, c.capture, c.frame), row))
-        if asynchronous and request.cookie != NONE:
-            self._by_cookie[request.server, request.client, op, request.cookie] = request
-            self._asked[c.src, op, request.cookie] = request
-            if c.rpc_status > 0:  # a Linux server that cannot serve a _MSG says SYSTEM_ERR and sends no _RES
-                self._answer(request, row, c, RPC_STATUS[c.rpc_status])
-        elif c.reply_frame:
-            self._answer(request, row, c, RPC_STATUS[c.rpc_status] if c.rpc_status > 0 else _stat(c.status))
+    @overload
+    def __getitem__(self, number: int) -> Request: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Request]: ...
+    def __getitem__(self, number: int | slice) -> Request | list[Request]:
+        if isinstance(number, slice):
+            return self.take(np.arange(len(self))[number])
+        return self._made.get(number) or self.take(np.array([range(len(self))[number]]))[0]
 
-    def result(self, row: int, op: Op) -> None:
-        """A _RES call: the answer to the latest _MSG of the other host with this cookie.
+    def __iter__(self) -> Iterator[Request]:
+        for first in range(0, len(self), AT_A_TIME):
+            yield from self.take(np.arange(first, min(first + AT_A_TIME, len(self))))
 
-        A host with several addresses may answer from another one than it was asked at: then it is the receiver's
-        own latest _MSG with this cookie, if nobody has answered that.
-        """
-        c = self._calls
-        sender, receiver, cookie = int(c.src[row]), int(c.dst[row]), int(c.cookie[row])
-        server, client = (receiver, sender) if op is Op.GRANTED else (sender, receiver)
-        request = self._by_cookie.get((server, client, op, cookie))
-        if request is None:
-            request = self._asked.get((receiver, op, cookie))
-            if request is not None and (request.answers or c.time[row] - request.sends[-1].at.time > RESULT_WITHIN):
-                return
-        if request is not None:
-            at = At(int(c.time[row]), int(c.capture[row]), int(c.frame[row]))
-            request.answers.append(Answer(int(c.order[row]), at, _stat(int(c.status[row])), row))
+    def where(self, rows: Bools) -> list[Request]:
+        """The records of the rows of which this is true, in order."""
+        return self.take(rows.nonzero()[0])
 
-    def _answer(self, request: Request, row: int, c: _Call, status: str) -> None:
-        at = At(c.reply_time, c.reply_capture, c.reply_frame)
-        request.answers.append(Answer(c.reply_order, at, status, row))
+    def is_a(self, *ops: Op) -> Bools:
+        """Which rows ask for one of these."""
+        return np.isin(self.said.op, [OPS.index(op) for op in ops])
 
-    def _continues(self, earlier: Request, c: _Call) -> bool:
-        last = earlier.sends[-1]
-        if 0 < earlier.state != c.state > 0:
-            return False  # the client's next life counts its cookies from the beginning again
-        if c.xid == self._calls.xid[last.row]:
-            return c.time - last.at.time <= 2 * POLL_WITHIN
-        answered = [a for a in earlier.answers if a.order < c.order]
-        if answered and final(answered[-1].status):
-            return False
-        return c.time - last.at.time <= POLL_WITHIN
+    def between(self, server: int, client: int) -> Bools:
+        """Which rows are of this client at this server."""
+        return (self.said.server == server) & (self.said.client == client)
+
+    def about(self, server: int, fh: int) -> Bools:
+        """Which rows are about a file."""
+        return (self.said.server == server) & (self.said.fh == fh)
+
+    def may_be(self, *statuses: str) -> Bools:
+        """Which rows may have one of these answers: those that are not ``alone`` always may."""
+        c, row = self.calls, self.row
+        numbers = [number for number in np.unique(c.status[row]).tolist() if stat(number) in statuses]
+        errors = [number for number, name in enumerate(RPC_STATUS) if number and name in statuses]
+        failed = c.rpc_status[row] > 0
+        said = np.where(failed, np.isin(c.rpc_status[row], errors), np.isin(c.status[row], numbers))
+        return ~self.alone | ((c.reply_frame[row] != 0) & said)
+
+    def take(self, numbers: I64) -> list[Request]:
+        """The records of these rows; each is made once."""
+        made = self._made
+        if new := [number for number in numbers.tolist() if number not in made]:
+            rows, c = self.row[new], self.calls
+            names = ("order", "time", "capture", "frame", "rpc_status", "status")
+            sends = zip(*(getattr(c, name)[rows].tolist() for name in names[:4]), rows.tolist(), strict=True)
+            answers = zip(
+                *(getattr(c, f"reply_{name}")[rows].tolist() for name in names[:4]),
+                *(getattr(c, name)[rows].tolist() for name in names[4:]), strict=True,
+            )  # fmt: skip
+            for number, said, sent, answered in zip(new, self.said.take(np.array(new)).rows(), sends, answers, strict=True):
+                order, time, capture, frame, row = sent
+                request = Request(*said, [Send(order, At(time, capture, frame), row)])
+                order, time, capture, frame, failed, status = answered
+                if frame:
+                    text = RPC_STATUS[failed] if failed > 0 else stat(status)
+                    request.answers.append(Answer(order, At(time, capture, frame), text, row))
+                made[number] = request
+        return [made[number] for number in numbers.tolist()]
 
 
-def _stat(status: int) -> str:
-    return status_name(status) if status != NONE else UNREADABLE
-
-
-def _new(c: _Call, op: Op, asynchronous: bool) -> Request:
-    server, client = (c.src, c.dst) if op is Op.GRANTED else (c.dst, c.src)
-    start, end = span(c.offset, c.length)
-    if c.version != 4 and end > 0xFFFFFFFF:  # 32-bit versions: nothing lies beyond, so this is the end
-        end = END
-    readable = not c.bad and not c.encrypted and (c.fh != NONE or op is Op.FREE_ALL)
-    return Request(
-        op, asynchronous, c.version, server, client, c.cookie, c.caller_name, c.fh, c.oh, c.svid, start, end,
-        c.exclusive == 1, c.block == 1, c.reclaim == 1, c.state, readable,
-    )  # fmt: skip
+def stat(number: int) -> str:
+    """The name of a nlm4_stats; UNREADABLE where there is none."""
+    return status_name(number) if number != NONE else UNREADABLE
