@@ -3,118 +3,117 @@
 Theory of operation. Of a capture with much lock traffic nearly all is like that: one range of a file, one owner after
 another, each call sent once and answered GRANTED, nobody in the way and no restart meanwhile. What the machines do
 with such a hold is known beforehand, step by step. So a file is *calm* when all of its holds are; those of calm files
-are one event each in the walk, not four, and their steps are written out when somebody looks at them. All other files
+are found by column and not walked, and their records and steps are made when somebody looks at them. All other files
 are walked as they come. ``tests/history/test_calm.py`` holds both ways beside each other.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from nlmdissect.findings import At
+from nlmdissect.history.fates import UNLOCKED, File, Owner, Row
 from nlmdissect.machines import hold, request
 from nlmdissect.machines.machine import Step
-from nlmdissect.rpc.requests import GRANTED, Op, Request
+from nlmdissect.rpc.calls import I64
+from nlmdissect.rpc.groups import groups
+from nlmdissect.rpc.requests import Bools, Op, Requests
 
 
-class Calm(NamedTuple):
-    """A hold from its LOCK to its UNLOCK, with the numbers of the two requests."""
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Holds from LOCK to UNLOCK, in the order of their grants. Shapes: ``lock`` and ``unlock`` are numbers of requests,
+    int64[H].
+    """
 
-    lock_number: int
-    lock: Request
-    unlock_number: int
-    unlock: Request
+    requests: Requests
+    lock: I64
+    unlock: I64
 
-    @property
-    def order(self) -> int:
-        """Where it was granted."""
-        return self.lock.answers[0].order
+    def __len__(self) -> int:
+        return len(self.lock)
 
-    def asked(self) -> list[Step]:
-        """The steps of the request."""
-        ask, answer = self.lock.sends[0].at, self.lock.answers[0].at
-        _, first = request.REQUEST.step(ask, self.lock_number, request.R.UNSEEN, request.E.ASK)
-        _, second = request.REQUEST.step(answer, self.lock_number, request.R.ASKED, request.E.GRANTED)
-        return [first, second]
+    def rows(self, first: int) -> Iterator[Row]:
+        """The holds, with numbers from ``first`` on."""
+        taken = zip(self.requests.take(self.lock), self.requests.take(self.unlock), strict=True)
+        for number, (lock, unlock) in enumerate(taken, first):
+            yield Row(
+                number, File(lock.server, lock.fh), Owner(lock.client, lock.oh, lock.svid), lock.start, lock.end,
+                lock.exclusive, lock.at, lock.answers[0].at, unlock.answers[0].at, UNLOCKED,
+            )  # fmt: skip
 
-    def held(self, number: int) -> list[Step]:
-        """The steps of the hold, which has this number."""
-        state, steps = hold.H.UNSEEN, []
-        for at, event in (
-            (self.lock.answers[0].at, hold.E.GRANTED),
-            (self.unlock.sends[0].at, hold.E.UNLOCK),
-            (self.unlock.answers[0].at, hold.E.UNLOCK_GRANTED),
-        ):
-            state, step = hold.HOLD.step(at, number, state, event)
-            steps.append(step)
-        return steps
+    def steps(self, first: int) -> Iterator[Step]:
+        """What the machines of the requests, and of the holds with these numbers, do."""
+        for place, number in enumerate(self.lock.tolist()):
+            lock, unlock = self.requests[number], self.requests[int(self.unlock[place])]
+            asked, granted = lock.at, lock.answers[0].at
+            yield request.REQUEST.step(asked, number, request.R.UNSEEN, request.E.ASK)[1]
+            yield request.REQUEST.step(granted, number, request.R.ASKED, request.E.GRANTED)[1]
+            state = hold.H.UNSEEN
+            for at, event in (
+                (granted, hold.E.GRANTED),
+                (unlock.at, hold.E.UNLOCK),
+                (unlock.answers[0].at, hold.E.UNLOCK_GRANTED),
+            ):
+                state, step = hold.HOLD.step(at, first + place, state, event)
+                yield step
+
+    def first_after(self, disturbances: NDArray[np.float64]) -> Iterator[tuple[int, At, int, int]]:
+        """Of each client at each server the first grant, and the first after each of some places in the recording: its
+        place and moment, the server and the client.
+        """
+        said, order = self.requests.said, self.requests.answered[self.lock]
+        since = np.searchsorted(disturbances, order)
+        first, _ = groups(said.server[self.lock], said.client[self.lock], since)
+        for place, r in zip(order[first].tolist(), self.requests.take(self.lock[first]), strict=True):
+            yield place, r.answers[0].at, r.server, r.client
 
 
-def calm(requests: list[Request], disturbances: Iterable[float]) -> list[Calm]:
+def calm(requests: Requests, disturbances: Iterable[float]) -> Calm:
     """The holds of all calm files. ``disturbances`` are the places in the recording (``Send.order``) of what may
     touch any hold: restarts, notices, FREE_ALL.
     """
-    files: dict[tuple[int, int], list[int] | None] = defaultdict(list)
-    for number, r in enumerate(requests):
-        if r.op is Op.TEST or r.op is Op.FREE_ALL:
-            continue  # the one does nothing to holds, the other is about no file
-        of = files[r.server, r.fh]
-        if of is None:
-            continue
-        if _plain(r):
-            of.append(number)
-        else:
-            files[r.server, r.fh] = None
-    moments = sorted(disturbances)
-    return [one for of in files.values() if of for one in _holds(requests, of, moments)]
+    said = requests.said
+    # TEST does nothing to holds, FREE_ALL is about no file
+    rows = (~requests.is_a(Op.TEST, Op.FREE_ALL)).nonzero()[0]
+    _, file = groups(said.server[rows], said.fh[rows])
+    loud = np.bincount(file, ~requests.plain[rows]) > 0
+    quiet = ~loud[file]
+    rows, file = rows[quiet], file[quiet]
+    order = np.lexsort((said.end[rows], said.start[rows], file))  # within one range they stay in order
+    rows, file = rows[order], file[order]
+    loud[file[_wrong(requests, rows, file, np.array(sorted(disturbances), np.float64))]] = True
+    rows = rows[~loud[file]]
+    lock, unlock = rows[::2], rows[1::2]
+    granted = np.argsort(requests.answered[lock], kind="stable")
+    return Calm(requests, lock[granted], unlock[granted])
 
 
-def _plain(r: Request) -> bool:
-    """A LOCK or UNLOCK that was sent once, and answered once, GRANTED."""
-    return (
-        (r.op is Op.LOCK or r.op is Op.UNLOCK)
-        and r.readable
-        and not r.reclaim
-        and len(r.sends) == 1 == len(r.answers)
-        and r.answers[0].status == GRANTED
-        and r.sends[0].order < r.answers[0].order
-    )
-
-
-def _holds(requests: list[Request], numbers: list[int], moments: list[float]) -> list[Calm]:
-    """The holds of one file; none if it is not calm. Its requests are in order."""
-    found: list[Calm] = []
-    held: dict[tuple[int, int], int] = {}  # range: the LOCK that has it
-    free: dict[tuple[int, int], int] = {}  # range: where in the recording it was free again
-    for number in numbers:
-        r = requests[number]
-        span = r.start, r.end
-        before = held.pop(span, None)
-        if r.op is Op.LOCK:
-            if before is not None or r.sends[0].order < free.get(span, 0):
-                return []
-            held[span] = number
-            continue
-        if before is None:
-            return []
-        lock, first, last = requests[before], requests[before].sends[0].order, r.answers[0].order
-        same = (lock.client, lock.oh, lock.svid) == (r.client, r.oh, r.svid)
-        if not same or r.sends[0].order < lock.answers[0].order or _any_between(moments, first, last):
-            return []
-        free[span] = last
-        found.append(Calm(before, lock, number, r))
-    return found if not held and _apart(free) else []
-
-
-def _any_between(moments: list[float], first: float, last: float) -> bool:
-    place = bisect_left(moments, first)
-    return place < len(moments) and moments[place] <= last
-
-
-def _apart(spans: Iterable[tuple[int, int]]) -> bool:
-    """Whether no two ranges overlap or touch: neighbours of one owner would be one hold."""
-    ordered = sorted(spans)
-    return all(end + 1 < start for (_, end), (start, _) in pairwise(ordered))
+def _wrong(requests: Requests, rows: I64, file: I64, moments: NDArray[np.float64]) -> Bools:
+    """Which requests show that their file is not calm. They are sorted by file, range, and order of transmission."""
+    said, sent, answered = requests.said.take(rows), requests.sent[rows], requests.answered[rows]
+    new_file = np.ones(len(rows), np.bool_)
+    new_file[1:] = file[1:] != file[:-1]
+    new = new_file.copy()
+    new[1:] |= (said.start[1:] != said.start[:-1]) | (said.end[1:] != said.end[:-1])
+    begins = new.nonzero()[0]
+    place = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows))))
+    unlock = place % 2 == 1  # in each range LOCK and UNLOCK take turns, beginning with LOCK and ending with UNLOCK
+    wrong: Bools = unlock == requests.is_a(Op.LOCK)[rows]
+    wrong[:-1] |= new[1:] & ~unlock[:-1]
+    wrong[-1:] |= ~unlock[-1:]
+    after = ~new[1:]
+    wrong[1:] |= after & (sent[1:] < answered[:-1])
+    owners = (said.client, said.oh, said.svid)
+    for column in owners:
+        wrong[1:] |= unlock[1:] & (column[1:] != column[:-1])
+    between = np.searchsorted(moments, sent[:-1]) < np.searchsorted(moments, answered[1:], "right")
+    wrong[1:] |= unlock[1:] & between
+    # no two ranges overlap or touch: neighbours of one owner would be one hold
+    near = (said.start[1:] <= said.end[:-1]) | (said.start[1:] - np.uint64(1) <= said.end[:-1])
+    wrong[1:] |= new[1:] & ~new_file[1:] & near
+    return wrong

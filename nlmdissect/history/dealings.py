@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nlmdissect.findings import At
-from nlmdissect.rpc.calls import RPC_STATUS
-from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
+from nlmdissect.rpc.calls import I64, RPC_STATUS
+from nlmdissect.rpc.groups import mixed
+from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
 Who = tuple[int, int, int, int]  # server, client, fh, svid
 RPC_ERRORS = frozenset(RPC_STATUS[1:])
@@ -45,30 +49,39 @@ class Callback:
 
 @dataclass(slots=True)
 class Dealings:
-    """``said[who]`` are the transmissions of one owner about one file, in order: collected when somebody asks, which
+    """``said(who)`` are the transmissions of one owner about one file, in order: collected when somebody asks, which
     is seldom. ``callbacks`` are all there are.
     """
 
-    requests: list[Request]
+    requests: Requests
     callbacks: list[Callback] = field(default_factory=list)
     _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
     _granted: dict[tuple[Who, int, int], list[At]] = field(default_factory=dict)  # by accepted callbacks
-    _said: dict[Who, list[Said]] | None = None
+    _said: dict[Who, list[Said]] = field(default_factory=dict)
+    _rows: tuple[NDArray[np.uint64], I64] | None = None  # of all owners, sorted by what is mixed of them
 
-    @property
-    def said(self) -> dict[Who, list[Said]]:
-        if self._said is None:
-            self._said = defaultdict(list)
-            for r in self.requests:
-                if r.op is not Op.GRANTED and r.readable:
-                    self._said[who(r)] += [Said(send.at, r) for send in r.sends]
-            for of in self._said.values():
-                of.sort(key=lambda said: said.at)
-        return self._said
+    def said(self, whose: Who) -> list[Said]:
+        found = self._said.get(whose)
+        if found is None:
+            of = [r for r in self.requests.take(self._of(whose)) if who(r) == whose]
+            found = self._said[whose] = [Said(send.at, r) for r in of for send in r.sends]
+            found.sort(key=lambda said: said.at)
+        return found
+
+    def _of(self, whose: Who) -> I64:
+        said = self.requests.said
+        if self._rows is None:
+            rows = (said.readable & ~self.requests.is_a(Op.GRANTED)).nonzero()[0]
+            keys = mixed(said.server[rows], said.client[rows], said.fh[rows], said.svid[rows])
+            order = np.argsort(keys, kind="stable")
+            self._rows = keys[order], rows[order]
+        keys, rows = self._rows
+        key = mixed(*np.array([whose]).T)[0]
+        return rows[np.searchsorted(keys, key) : np.searchsorted(keys, key, "right")]
 
     def about(self, r: Request, after: At) -> Iterator[Said]:
         """What the owner of ``r`` said after a moment about a range that overlaps that of ``r``."""
-        of = self.said.get(who(r), [])
+        of = self.said(who(r))
         for said in of[bisect_right(of, after, key=lambda s: s.at) :]:
             if said.request.start <= r.end and r.start <= said.request.end:
                 yield said
@@ -100,19 +113,18 @@ def who(r: Request) -> Who:
     return r.server, r.client, r.fh, r.svid
 
 
-def dealings(requests: list[Request]) -> Dealings:
+def dealings(requests: Requests) -> Dealings:
     """Read all of them."""
     found = Dealings(requests)
-    for r in requests:
-        if r.op is Op.GRANTED and r.readable:
-            callback = _callback(found, r)
-            found.callbacks.append(callback)
-            found._called[who(r)].append(callback)
+    for r in requests.where(requests.is_a(Op.GRANTED) & requests.said.readable):
+        callback = _callback(found, r)
+        found.callbacks.append(callback)
+        found._called[who(r)].append(callback)
     return found
 
 
 def _callback(found: Dealings, r: Request) -> Callback:
-    of, at = found.said.get(who(r), []), r.at
+    of, at = found.said(who(r)), r.at
     before = bisect_left(of, at, key=lambda s: s.at)
     places = (n for n in range(before - 1, -1, -1) if _waits_for(of[n].request, r))
     blocking = next(places, None)  # the last one: on a busy file there may be thousands

@@ -10,6 +10,8 @@ from nlmdissect.findings import At
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 
+UNLOCKED = "unlocked"  # how most holds end
+
 
 class File(NamedTuple):
     server: int

@@ -7,14 +7,17 @@ restart. It is kept for the whole server, and for each file: in a cluster only s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from nlmdissect.findings import At
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.implementations import PUT_OFF
 from nlmdissect.hosts.signs import SECOND, What
-from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
+from nlmdissect.rpc.groups import mixed
+from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Bools, Op, Request, Requests
 
 DECIDED = frozenset({GRANTED, "DENIED", BLOCKED})
 GOES_ON = PUT_OFF * SECOND
@@ -43,15 +46,16 @@ class HeldOff:
         return list(dict.fromkeys(r.client for _, r in self.answers))
 
 
-def held_off(requests: list[Request], boots: Iterable[Boot]) -> list[HeldOff]:
+def held_off(requests: Requests, boots: Iterable[Boot]) -> list[HeldOff]:
     """All runs, those of whole servers first."""
     restarts: dict[int, list[Boot]] = {}
     for boot in boots:
         restarts.setdefault(boot.host, []).append(boot)
-    if not any(a.status == GRACE for r in requests for a in r.answers):
+    refused = requests.where(requests.may_be(GRACE))
+    if not any(a.status == GRACE for r in refused for a in r.answers):
         return []
     answers = sorted(
-        ((a.order, a.at, a.status, r) for r in requests if r.op is not Op.GRANTED for a in r.answers),
+        ((a.order, a.at, a.status, r) for r in requests.where(_near(requests, restarts)) for a in r.answers),
         key=lambda item: item[0],
     )
     open_: dict[tuple[int, int | None], HeldOff] = {}
@@ -74,6 +78,29 @@ def held_off(requests: list[Request], boots: Iterable[Boot]) -> list[HeldOff]:
                 run.over = at
                 del open_[key]
     return sorted(found, key=lambda run: run.fh is not None)
+
+
+def _near(requests: Requests, restarts: Mapping[int, Sequence[Boot]]) -> Bools:
+    """The requests whose answers may begin, end or interrupt a run: all about files that were held off, and of others
+    the first that was decided after each refusal, and the first after each restart.
+    """
+    said, near = requests.said, ~requests.alone | requests.may_be(GRACE)
+    near &= ~requests.is_a(Op.GRANTED)
+    files = mixed(said.server, said.fh)
+    others = requests.alone & requests.heard & ~near
+    near |= others & np.isin(files, files[near])
+    decided = requests.is_a(*DECIDES) & ~said.reclaim & requests.may_be(*DECIDED)
+    time = requests.calls.reply_time[requests.row]
+    for server in np.unique(said.server[near]).tolist():
+        of = (others & (said.server == server)).nonzero()[0]
+        of = of[np.argsort(requests.answered[of])]
+        refusals = [a.order for r in requests.where(near & (said.server == server)) for a in r.answers]
+        after = of[decided[of]]
+        place = np.searchsorted(requests.answered[after], np.array(refusals, np.int64))
+        near[after[place[place < len(after)]]] = True
+        for boot in restarts.get(server, ()):
+            near[of[time[of] >= boot.not_after.time][:1]] = True
+    return near
 
 
 def _part_of(run: HeldOff, boot: Boot, at: At) -> bool:

@@ -172,15 +172,14 @@ def build(
     bound_grace(restarts, seen)
     extent = _extent(sources, traffic)
     sight = visibility(extent, signals, traffic.streams, calls, who)
-    sight.survey({(r.server, r.client): None for r in asked})
+    sight.survey(dict.fromkeys(asked.pairs))
     told = notices(calls, texts)
     spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
     heard = loopback(calls, texts, who, spans, owners(sources, whose or {}, who))
     walked = walk(calls, asked, restarts, who, heard)
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
-    for r in asked:
-        if r.op is Op.FREE_ALL:
-            freed[r.client, r.server].append(r.at)
+    for r in asked.where(asked.is_a(Op.FREE_ALL)):
+        freed[r.client, r.server].append(r.at)
     kinds = {host: guess.kind for host, guess in guessed.items()}
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)

@@ -106,7 +106,7 @@ class Moment:
         locks = [lock for lock in self.locks if hosts & {lock.file.server, lock.owner.client}]
         waits = [wait for wait in self.waits if hosts & {wait.request.server, wait.request.client}]
         under_way = [(r, state) for r, state in self.under_way if hosts & {r.server, r.client}]
-        servers = {r.server for r in self.history.requests if r.server in hosts or r.client in hosts}
+        servers = {server for server, client in self.history.requests.pairs if hosts & {server, client}}
         return replace(
             self,
             servers=[server for server in self.servers if server.host in servers],
@@ -129,7 +129,7 @@ def moment(history: History, time: int) -> Moment:
         if piece.truth != ("no", "no")
     ]
     locks.sort(key=lambda lock: (lock.file, lock.piece.start, lock.piece.end, lock.owner))
-    hosts = sorted({r.server for r in history.requests})
+    hosts = sorted({server for server, _ in history.requests.pairs})
     servers = []
     for host in hosts:
         boot = life_at(history.boots, host, time)
@@ -197,7 +197,7 @@ def _unknown(history: History, time: int, server: Server) -> Iterator[Unknown]:
         if fate.file.server == host and not piece.known and piece.granted.time > time and piece.orphan not in seen:
             seen.add(piece.orphan)
             yield Unknown(host, _not_seen(history, fate.file, fate.owner, piece), piece.granted)
-    clients = sorted({r.client for r in history.requests if r.server == host})
+    clients = sorted({client for server, client in history.requests.pairs if server == host})
     sight = replace(history.visibility, asked={})  # a question about a moment is not part of the coverage of rules
     for client in clients:
         for doubt in _doubts(sight, host, client, begin, time):

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.findings import At
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request
+from nlmdissect.rpc.groups import mixed
+from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
 NOLOCKS, DENIED = "DENIED_NOLOCKS", "DENIED"
 NEAR = 300 * SECOND  # others are served within this of it
@@ -25,27 +28,28 @@ class Refusal(NamedTuple):
 Runs = dict[tuple[int, int], list[list[Refusal]]]
 
 
-def refusals(requests: list[Request]) -> Runs:
+def refusals(requests: Requests) -> Runs:
     """DENIED_NOLOCKS by server and client, in runs that no granted lock of this client interrupts."""
-    locks = [r for r in requests if r.op is Op.LOCK and not r.reclaim]
-    pairs = {(r.server, r.client) for r in locks if any(a.status == NOLOCKS for a in r.answers)}
+    said, locks = requests.said, requests.is_a(Op.LOCK) & ~requests.said.reclaim
+    refused = requests.where(locks & requests.may_be(NOLOCKS))
+    pairs = {(r.server, r.client) for r in refused if any(a.status == NOLOCKS for a in r.answers)}
     if not pairs:
         return {}
-    answers = sorted(
-        ((r, a) for r in locks if (r.server, r.client) in pairs for a in r.answers), key=lambda case: case[1].at
-    )
+    pair = mixed(said.server, said.client)
+    of = np.isin(pair, mixed(*np.array([*pairs]).T))
+    answers = sorted(((r, a) for r in requests.where(locks & of) for a in r.answers), key=lambda case: case[1].at)
     found: Runs = {}
     broken: set[tuple[int, int]] = set()
     for r, a in answers:
-        pair = (r.server, r.client)
+        who = (r.server, r.client)
         if a.status == GRANTED:
-            broken.add(pair)
+            broken.add(who)
         elif a.status == NOLOCKS:
-            if pair not in found or pair in broken:
-                found.setdefault(pair, []).append([])
-                broken.discard(pair)
-            if not any(r is case.request for case in found[pair][-1]):
-                found[pair][-1].append(Refusal(r, a))
+            if who not in found or who in broken:
+                found.setdefault(who, []).append([])
+                broken.discard(who)
+            if not any(r is case.request for case in found[who][-1]):
+                found[who][-1].append(Refusal(r, a))
     return found
 
 
@@ -54,7 +58,7 @@ def another_error(run: list[Refusal]) -> bool:
     return len({refusal.request.fh for refusal in run}) == 1 and all(refusal.request.version != 4 for refusal in run)
 
 
-def others_are_served(requests: list[Request], refused: Runs, client: int, run: list[Refusal]) -> bool:
+def others_are_served(requests: Requests, refused: Runs, client: int, run: list[Refusal]) -> bool:
     """Whether a client that is not refused itself was granted a lock about the time of a run."""
     server = run[0].request.server
     first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
@@ -63,18 +67,14 @@ def others_are_served(requests: list[Request], refused: Runs, client: int, run: 
         if s == server and any(first < refusal.answer.at.time < last for of in runs for refusal in of)
     }  # fmt: skip
     return any(
-        r.server == server
-        and r.client not in others
-        and r.client != client
-        and r.op is Op.LOCK
-        and a.status == GRANTED
-        and first < a.at.time < last
-        for r in requests
+        a.status == GRANTED and first < a.at.time < last
+        for r in requests.where(requests.is_a(Op.LOCK) & (requests.said.server == server) & requests.may_be(GRANTED))
+        if r.client not in others and r.client != client
         for a in r.answers
     )
 
 
-def tested(requests: list[Request], server: int, client: int, run: list[Refusal]) -> At | None:
+def tested(requests: Requests, server: int, client: int, run: list[Refusal]) -> At | None:
     """When a TEST of the same client was decided about the time of a run: for that nobody is monitored, but all else
     that a LOCK needs must be there.
     """
@@ -82,8 +82,7 @@ def tested(requests: list[Request], server: int, client: int, run: list[Refusal]
     return next(
         (
             a.at
-            for r in requests
-            if (r.server, r.client) == (server, client) and r.op is Op.TEST
+            for r in requests.where(requests.between(server, client) & requests.is_a(Op.TEST))
             for a in r.answers
             if a.status in (GRANTED, DENIED) and first < a.at.time < last
         ),
@@ -91,13 +90,12 @@ def tested(requests: list[Request], server: int, client: int, run: list[Refusal]
     )
 
 
-def served(requests: list[Request], server: int, client: int, after: At) -> At | None:
+def served(requests: Requests, server: int, client: int, after: At) -> At | None:
     """When a client was first granted a lock after a moment."""
     return min(
         (
             a.at
-            for r in requests
-            if (r.server, r.client) == (server, client) and r.op is Op.LOCK
+            for r in requests.where(requests.between(server, client) & requests.is_a(Op.LOCK))
             for a in r.answers
             if a.status == GRANTED and a.at > after
         ),

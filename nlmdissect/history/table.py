@@ -17,13 +17,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
 from nlmdissect.findings import At
-from nlmdissect.history.fates import Claim, Fate, File, Grant, Outcome, Owner, Row
+from nlmdissect.history.fates import UNLOCKED, Claim, Fate, File, Grant, Outcome, Owner, Row
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
 
-UNLOCKED = "unlocked"
 ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
 
 
@@ -90,11 +89,6 @@ class LockTable:
             new.monitored = monitored
             self._step(new, event, at)
         self._put(claim, put(outside, new), [*outside, new], at)
-
-    def add(self, claim: Claim, asked: At, granted: At, released: At) -> int:
-        """A hold that came and went and met nobody; its number."""
-        self.rows.append(Row(len(self.rows), *claim, asked, granted, released, UNLOCKED))
-        return len(self.rows) - 1
 
     def refuse_reclaim(self, claim: Claim, status: str, at: At, call: At, boot: Boot | None) -> list[Piece]:
         """A reclaim was refused. Returns the pieces that it named, as they were before."""

@@ -32,7 +32,7 @@ from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
-from nlmdissect.rpc.requests import BLOCKED, GRANTED, UNREADABLE, Answer, Op, Request
+from nlmdissect.rpc.requests import BLOCKED, GRANTED, UNREADABLE, Answer, Op, Request, Requests
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
@@ -46,7 +46,7 @@ class _Event(NamedTuple):
 
 
 def walk(
-    calls: Calls, requests: list[Request], boots: list[Boot], names: Names, heard: Loopback, until: int | None = None,
+    calls: Calls, requests: Requests, boots: list[Boot], names: Names, heard: Loopback, until: int | None = None,
     shortcut: bool = True,
 ) -> Walked:  # fmt: skip
     """Run every event up to ``until`` (ns; None: to the end) through the machines.
@@ -60,17 +60,18 @@ def walk(
     for boot in boots:
         place, time = float(np.searchsorted(times, boot.not_after.time)) - 0.5, boot.not_after.time
         agenda.append(_Event(place, time, partial(walker.restarted, boot)))
-    calm_ones: list[Calm] = []
-    if shortcut and until is None:
-        freed = [send.order for r in requests if r.op is Op.FREE_ALL for send in r.sends]
-        calm_ones = calm(requests, [*freed, *(event.order for event in agenda)])
-    known = {number for one in calm_ones for number in (one.lock_number, one.unlock_number)}
-    agenda += [_Event(one.order, one.lock.answers[0].at.time, partial(walker.calm, one)) for one in calm_ones]
-    for number, r in enumerate(requests):
-        if number not in known:
-            agenda += walker.agenda_of(number, r)
+    disturbances = [event.order for event in agenda]
     for at, run in walker.watching.of(heard):
         agenda.append(_Event(float(np.searchsorted(times, at.time)) + 0.1, at.time, run))
+    loud = np.ones(len(requests), np.bool_)
+    if shortcut and until is None:
+        freed = [send.order for r in requests.where(requests.is_a(Op.FREE_ALL)) for send in r.sends]
+        found = walker.done.calm = calm(requests, [*freed, *disturbances])
+        for order, granted, server, client in found.first_after(np.array(sorted(event.order for event in agenda))):
+            agenda.append(_Event(order, granted.time, partial(walker.watching.locked, server, client, granted)))
+        loud[found.lock] = loud[found.unlock] = False
+    for number in loud.nonzero()[0].tolist():
+        agenda += walker.agenda_of(number, requests[number])
     agenda.sort(key=lambda event: event.order)
     for event in agenda:
         if until is None or event.time <= until:
@@ -79,22 +80,16 @@ def walk(
 
 
 class _Walker:
-    def __init__(self, requests: list[Request], boots: list[Boot], names: Names) -> None:
+    def __init__(self, requests: Requests, boots: list[Boot], names: Names) -> None:
         self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
         self.waits = Waiting()
         self.watching = Watching()
-        self.done = Walked(self.table, self.waits.all, edges=self.watching.edges)
+        nothing = np.zeros(0, np.int64)
+        self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, edges=self.watching.edges)
         self.states: dict[int, request.R] = {}
         # requests that were asked and not decided, or given up and perhaps under way
         self.open: dict[File, dict[int, Request]] = defaultdict(dict)
-
-    def calm(self, one: Calm) -> None:
-        """All of a hold with which nothing was wrong, at the moment of its grant."""
-        lock, at = one.lock, one.lock.answers[0].at
-        number = self.table.add(_claim(lock), lock.sends[0].at, at, one.unlock.answers[0].at)
-        self.done.calm.append((number, one))
-        self.watching.locked(lock.server, lock.client, at)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nlmdissect.history.calm import Calm
-from nlmdissect.history.fates import File, Owner
+from nlmdissect.history.fates import File, Owner, Row
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait
 from nlmdissect.history.watching import Edge
@@ -35,21 +35,34 @@ class Reclaim:
 @dataclass(slots=True)
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
-    decided when the walk ended. ``calm`` are the holds that were not walked, with their numbers, and ``loud`` the steps
-    of everything else.
+    decided when the walk ended. ``calm`` are the holds that were not walked, and ``loud`` the steps of everything else.
     """
 
     table: LockTable
+    calm: Calm
     waits: list[Wait] = field(default_factory=list)
     reclaims: list[Reclaim] = field(default_factory=list)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
-    calm: list[tuple[int, Calm]] = field(default_factory=list)
+    _holds: list[Row] = field(default_factory=list)
+
+    @property
+    def hold_count(self) -> int:
+        """How many holds there were."""
+        return len(self.table.rows) + len(self.calm)
+
+    @property
+    def holds(self) -> list[Row]:
+        """All holds, in the order of their grants; the records of calm ones are made here."""
+        if len(self._holds) != self.hold_count:
+            calm = self.calm.rows(len(self.table.rows))
+            self._holds = sorted([*self.table.rows, *calm], key=lambda row: (row.granted, row.hold))
+        return self._holds
 
     @property
     def steps(self) -> list[Step]:
         """All steps, in order; those of calm holds are made here. In one frame those of requests come first."""
-        steps = self.loud + [step for number, one in self.calm for step in (*one.asked(), *one.held(number))]
+        steps = [*self.loud, *self.calm.steps(len(self.table.rows))]
         return sorted(steps, key=lambda step: (step.at, MACHINES.index(step.machine), step.thing))

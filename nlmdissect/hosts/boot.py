@@ -5,9 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from nlmdissect.findings import At, Evidence
 from nlmdissect.hosts.signs import What
-from nlmdissect.rpc.requests import Request
+from nlmdissect.rpc.calls import I64
+from nlmdissect.rpc.requests import Requests
 
 HEARSAY = frozenset({What.NOTIFY, What.LOOKUP, What.CLOSED, What.MOUNTED, What.UNSURE_VERIFIER})
 
@@ -57,10 +60,27 @@ def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
     return own[index - 1] if index else None
 
 
-def look_back(found: list[Boot], requests: list[Request]) -> None:
+def look_back(found: list[Boot], requests: Requests) -> None:
     """Where no sign tells of a host's old life, the last lock call or answer of it before the restart does."""
+    c, said = requests.calls, requests.said
     for boot in found:
         if boot.not_before is None:
-            spoke = [s.at for r in requests if r.client == boot.host for s in r.sends if s.at < boot.not_after]
-            spoke += [a.at for r in requests if r.server == boot.host for a in r.answers if a.at < boot.not_after]
-            boot.not_before = max(spoke, default=None)
+            mine = (said.client == boot.host) | (said.server == boot.host)
+            others = requests.where(mine & ~requests.alone)
+            spoke = [s.at for r in others if r.client == boot.host for s in r.sends]
+            spoke += [a.at for r in others if r.server == boot.host for a in r.answers]
+            asked = requests.row[requests.alone & (said.client == boot.host)]
+            spoke += _last_before(boot.not_after, c.time[asked], c.capture[asked], c.frame[asked])
+            served = requests.row[requests.alone & requests.heard & (said.server == boot.host)]
+            spoke += _last_before(boot.not_after, c.reply_time[served], c.reply_capture[served], c.reply_frame[served])
+            boot.not_before = max((at for at in spoke if at < boot.not_after), default=None)
+
+
+def _last_before(moment: At, time: I64, capture: I64, frame: I64) -> list[At]:
+    """The last of some moments that is before another one; none if none is."""
+    sooner = (time < moment.time) | (
+        (time == moment.time) & ((capture < moment.capture) | ((capture == moment.capture) & (frame < moment.frame)))
+    )
+    rows = sooner.nonzero()[0]
+    last = rows[np.lexsort((frame[rows], capture[rows], time[rows]))[-1:]]
+    return [At(int(time[n]), int(capture[n]), int(frame[n])) for n in last]

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.findings import At
 from nlmdissect.hosts.implementations import (
@@ -27,7 +29,8 @@ from nlmdissect.hosts.implementations import (
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.protocols import NSM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
-from nlmdissect.rpc.requests import Op, Request
+from nlmdissect.rpc.groups import groups, mixed
+from nlmdissect.rpc.requests import Op, Request, Requests
 
 _OWNER = re.compile(rb"(\d+)@")
 NETAPP_CARDS = (bytes.fromhex("00a098"), bytes.fromhex("02a098"), bytes.fromhex("d039ea"))
@@ -52,7 +55,7 @@ class Guess:
 NO_GUESS = Guess(UNKNOWN, (NOTHING,))
 
 
-def guesses(requests: list[Request], calls: Calls, texts: Texts, endpoints: Endpoints) -> dict[int, Guess]:
+def guesses(requests: Requests, calls: Calls, texts: Texts, endpoints: Endpoints) -> dict[int, Guess]:
     """One for each host that shows something."""
     found = _count(_notifiers(calls), _cards(requests, endpoints))
     found.update(_count(_clients(requests, texts), _servers(requests, texts)))
@@ -81,17 +84,18 @@ def _phrase(why: str, count: int, at: At) -> str:
     return f"{why} ({times}frame {at.frame})" if at.frame else why
 
 
-def _clients(requests: list[Request], texts: Texts) -> Iterator[Sign]:
-    alike: dict[tuple[object, ...], list[Request]] = defaultdict(list)
-    for r in requests:
-        if r.op in CLIENTS:
-            cookie = texts[r.cookie]
-            small = len(cookie) == 4 and cookie[2:] == b"\0\0"
-            alike[r.client, r.oh, r.svid, r.asynchronous, r.reclaim, r.state == 0, len(cookie), small].append(r)
-    for same in alike.values():
-        guess = _client(same[0], texts)
+def _clients(requests: Requests, texts: Texts) -> Iterator[Sign]:
+    asked = requests.is_a(*CLIENTS).nonzero()[0]
+    said = requests.said.take(asked)
+    word = texts.words()[said.cookie]
+    small, length = (word >= 0) & (word < 1 << 16), texts.lengths()[said.cookie]
+    first, which = groups(
+        said.client, said.oh, said.svid, said.asynchronous, said.reclaim, said.state == 0, length, small
+    )
+    for r, times in zip(requests.take(asked[first]), np.bincount(which).tolist(), strict=True):
+        guess = _client(r, texts)
         if guess is not None:
-            yield same[0].client, *guess, same[0].at, len(same)
+            yield r.client, *guess, r.at, times
 
 
 def _client(r: Request, texts: Texts) -> tuple[Implementation, str] | None:
@@ -115,16 +119,20 @@ def _client(r: Request, texts: Texts) -> tuple[Implementation, str] | None:
     return (ILLUMOS, "its oh has 2 bytes") if len(oh) == 2 else None
 
 
-def _servers(requests: list[Request], texts: Texts) -> Iterator[Sign]:
+def _servers(requests: Requests, texts: Texts) -> Iterator[Sign]:
     """What callbacks tell of who sends them."""
-    own = {(r.client, r.caller_name) for r in requests if r.op is not Op.GRANTED}
-    blocking = [r for r in requests if r.op is Op.LOCK and r.block]
+    said, callback = requests.said, requests.is_a(Op.GRANTED)
+    if not callback.any():
+        return
+    names = np.stack([said.client, said.caller_name], 1)[~callback]
+    own = set(map(tuple, names[groups(*names.T)[0]].tolist()))
+    about_file = mixed(said.server, said.client, said.fh)
+    served = np.isin(about_file, about_file[callback])
+    blocking = requests.where(requests.is_a(Op.LOCK) & said.block & served)
     cookies = {(r.server, r.client, r.fh, r.cookie) for r in blocking}
     waits = {(r.server, r.client, r.fh) for r in blocking}
     waits -= {(r.server, r.client, r.fh) for r in blocking if r.asynchronous}
-    for r in requests:
-        if r.op is not Op.GRANTED:
-            continue
+    for r in requests.where(callback):
         size, named = len(texts[r.cookie]), (r.client, r.caller_name) in own
         about = r.server, r.client, r.fh
         if size == 24:
@@ -153,9 +161,9 @@ def _notifiers(calls: Calls) -> Iterator[Sign]:
         last[port] = xid
 
 
-def _cards(requests: list[Request], endpoints: Endpoints) -> Iterator[Sign]:
+def _cards(requests: Requests, endpoints: Endpoints) -> Iterator[Sign]:
     """The maker of a server's network card, if no router stands before it."""
-    for host in {r.server for r in requests}:
+    for host in np.unique(requests.said.server).tolist():
         for mac in endpoints.macs[host]:
             if mac[:3] in NETAPP_CARDS and sum(mac in macs for macs in endpoints.macs) <= ADDRESSES_OF_A_CARD:
                 yield host, NETAPP, f"its network card {mac.hex(':')} is made by NetApp", At(0, 0, 0), 1

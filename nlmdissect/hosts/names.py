@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+import numpy as np
+
 from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.hosts.resolved import Resolved, Said, resolved
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
-from nlmdissect.rpc.requests import Op, Request
+from nlmdissect.rpc.groups import groups
+from nlmdissect.rpc.requests import Op, Requests
 
 SM_NOTIFY = 6
 ADDRESSES_OF_A_CARD = 4  # more than that come through a router
@@ -129,7 +132,7 @@ def names(
     endpoints: Endpoints,
     calls: Calls,
     texts: Texts,
-    requests: list[Request],
+    requests: Requests,
     signals: Iterable[Signal] = (),
     answers: Iterable[Answer] = (),
 ) -> Names:
@@ -142,16 +145,18 @@ def names(
     for signal in signals:
         if signal.kind is Kind.ARP:
             found.cards[signal.src].add(signal.b)
-    told = dict.fromkeys((r.server, r.client, r.op is Op.GRANTED, r.caller_name, r.oh, r.svid) for r in requests)
-    for server, client, granted, name, oh, svid in told:
+    said, callback = requests.said, requests.is_a(Op.GRANTED)
+    told = (said.server, said.client, callback, said.caller_name, said.oh, said.svid)
+    first, _ = groups(*told)
+    for server, client, granted, name, oh, svid in zip(*(column[first].tolist() for column in told), strict=True):
         found.roles[server].add("server")
         found.roles[client].add("client")
         if not granted:
             _claim(found, client, texts[name])
             if texts[name]:
                 found.owners.setdefault((client, oh, svid), _text(texts[name]))
-    for request in requests:
-        if request.op is Op.GRANTED and not found.known_as(request.client, _text(texts[request.caller_name])):
+    for request in requests.where(callback):
+        if not found.known_as(request.client, _text(texts[request.caller_name])):
             for sender in {request.server, *(int(calls.src[send.row]) for send in request.sends)}:
                 _claim(found, sender, texts[request.caller_name])
     for row in (
@@ -162,10 +167,12 @@ def names(
         found.announced.setdefault((sender, int(calls.state[row])), _text(told_name))
     # a client whose own statd refuses to monitor sends no NLM call at all, but it does mount
     signed = ((calls.program == NLM) | (calls.program == MOUNT)) & (calls.machinename != NONE)
-    for host, number in dict.fromkeys(zip(calls.src[signed].tolist(), calls.machinename[signed].tolist(), strict=True)):
-        _claim(found, host, texts[number])
+    host, machine = calls.src[signed], calls.machinename[signed]
+    first, _ = groups(host, machine)
+    for sender, number in zip(host[first].tolist(), machine[first].tolist(), strict=True):
+        _claim(found, sender, texts[number])
     ours = (calls.program == NLM) | (calls.program == NSM) | (calls.program == PORTMAP)
-    hosts = {*calls.src[ours].tolist(), *calls.dst[ours].tolist(), *found.roles}
+    hosts = {*np.unique(calls.src[ours]).tolist(), *np.unique(calls.dst[ours]).tolist(), *found.roles}
     claimed = {name for names in found.claimed.values() for name in names}
     found.resolved = resolved(answers, endpoints, hosts, claimed)
     return found

@@ -18,13 +18,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.capture.messages import Kind, Signal, Stream, Traffic
 from nlmdissect.findings import At
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.signs import GETPORT, SECOND
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
-from nlmdissect.rpc.requests import Op, Request
+from nlmdissect.rpc.groups import mixed
+from nlmdissect.rpc.requests import Bools, Op, Requests
 
 ICMP, ICMPV6 = 3, 1  # types "destination unreachable"
 PROHIBITED = frozenset({(ICMP, 9), (ICMP, 10), (ICMP, 13), (ICMPV6, 1), (ICMPV6, 5), (ICMPV6, 6)})
@@ -80,22 +83,17 @@ class _Event(NamedTuple):
 
 
 def unreached(
-    calls: Calls, texts: Texts, requests: list[Request], signals: list[Signal], traffic: Traffic, boots: list[Boot]
+    calls: Calls, texts: Texts, requests: Requests, signals: list[Signal], traffic: Traffic, boots: list[Boot]
 ) -> list[Unreached]:
     """All runs of the recording, in time order."""
     ports = _ports(calls, texts, traffic.streams)
-    called_back = {(r.server, r.client) for r in requests}
+    called_back = set(requests.pairs)
     errors: dict[Path, list[Signal]] = defaultdict(list)
     for s in signals:
         if s.kind is Kind.ICMP and s.quoted is not None and s.quoted.protocol in (TCP, UDP):
             q = s.quoted
             errors[Path(q.src, q.dst, q.dport, q.protocol == TCP)].append(s)
     events = _events(calls, requests, signals, traffic.streams, errors)
-    callees = {path.callee for path in events}
-    served: dict[int, list[tuple[At, int]]] = defaultdict(list)
-    for r in requests if events else ():
-        if r.op is not Op.GRANTED and r.server in callees:
-            served[r.server] += [(a.at, r.client) for a in r.answers]
     found: list[Unreached] = []
     for path, of in events.items():
         port = ports.get((path.callee, path.port, path.tcp))
@@ -104,7 +102,7 @@ def unreached(
         if port is None:
             continue
         known = [at for at in port if at is not None]
-        runs = _runs(path, sorted(of), errors.get(path, []), known, served[path.callee])
+        runs = _runs(path, sorted(of), errors.get(path, []), known, requests)
         found += [run for run in runs if run.prohibited or (_heard(traffic, run) and not _restarted(boots, run))]
     return sorted(found, key=lambda run: run.tries[0])
 
@@ -124,7 +122,7 @@ def _ports(calls: Calls, texts: Texts, streams: list[Stream]) -> dict[tuple[int,
 
 def _events(
     calls: Calls,
-    requests: list[Request],
+    requests: Requests,
     signals: list[Signal],
     streams: list[Stream],
     errors: dict[Path, list[Signal]],
@@ -133,18 +131,25 @@ def _events(
     for path, of in errors.items():
         events[path] += [_Event(s.at, False) for s in of if not _closed(path, s)]
     _tcp(signals, streams, events)
-    slow = _slow(calls)
-    for r in requests if slow or events else ():
-        if r.op is Op.GRANTED or r.asynchronous:
-            continue  # whether a _MSG arrived, only its _RES can tell, over another port
+    paths = {path for path in (*_slow(calls), *events) if not path.tcp}
+    for r in requests.where(_along(requests, paths)) if paths else ():
         for number, send in enumerate(r.sends):
             row = send.row
             path = Path(r.client, r.server, int(calls.dport[row]), False)
-            if not calls.tcp[row] and (path in slow or path in events):
+            if not calls.tcp[row] and path in paths:
                 events[path].append(_Event(send.at, False, repeated=number > 0))
                 if calls.reply_frame[row]:
                     events[path].append(_Event(calls.reply_at(row), True))
     return events
+
+
+def _along(requests: Requests, paths: Iterable[Path]) -> Bools:
+    """The requests that may have gone along these. Of a _MSG only its _RES can tell, over another port."""
+    said, calls, row = requests.said, requests.calls, requests.row
+    keys = mixed(*np.array([(path.caller, path.callee, path.port) for path in paths]).T)
+    along = (calls.tcp[row] == 0) & np.isin(mixed(said.client, said.server, calls.dport[row]), keys)
+    found: Bools = ~said.asynchronous & ~requests.is_a(Op.GRANTED) & (along | ~requests.alone)
+    return found
 
 
 def _slow(calls: Calls) -> set[Path]:
@@ -195,7 +200,7 @@ def _tcp(signals: list[Signal], streams: list[Stream], events: dict[Path, list[_
 
 
 def _runs(
-    path: Path, events: list[_Event], errors: list[Signal], lookups: list[At], served: list[tuple[At, int]]
+    path: Path, events: list[_Event], errors: list[Signal], lookups: list[At], requests: Requests
 ) -> Iterator[Unreached]:
     """The runs of one path that are long enough."""
     pending: list[_Event] = []
@@ -211,10 +216,10 @@ def _runs(
             continue
         first, last = tries[0], tries[-1]
         about = tuple(e for e in errors if first <= e.at and (again is None or e.at < again) and not _closed(path, e))
-        other = [at for at, client in served if first < at <= last and client != path.caller]
+        other = _served(requests, path, first, last)
         told = [at for at in lookups if at <= first]
         back, lookup = 2 * sum(e.back for e in tried) > len(tried), told[-1] if told else None
-        run = Unreached(path, tries, lookup, about, back, again, other[0] if other else None)
+        run = Unreached(path, tries, lookup, about, back, again, other)
         lasted = last.time - first.time
         if about:
             enough = len(tries) > 1 and lasted >= SOON
@@ -222,9 +227,18 @@ def _runs(
             enough = len(tries) >= SYNS and lasted >= SYNS_LAST
         else:
             repeated = any(e.repeated for e in tried)
-            enough = len(tries) >= CALLS and lasted >= CALLS_LAST and bool(other) and repeated
+            enough = len(tries) >= CALLS and lasted >= CALLS_LAST and other is not None and repeated
         if enough:
             yield run
+
+
+def _served(requests: Requests, path: Path, first: At, last: At) -> At | None:
+    """When the asked host answered somebody else meanwhile."""
+    said, c, row = requests.said, requests.calls, requests.row
+    then = ~requests.alone | ((c.reply_time[row] >= first.time) & (c.reply_time[row] <= last.time))
+    of = (said.server == path.callee) & (said.client != path.caller) & ~requests.is_a(Op.GRANTED)
+    answers = (a.at for r in requests.where(of & then & requests.heard) for a in r.answers)
+    return next((at for at in answers if first < at <= last), None)
 
 
 def _apart(times: Iterable[At]) -> tuple[At, ...]:

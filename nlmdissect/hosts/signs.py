@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
-from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Op, Request
+from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Bools, Op, Requests
 
 SECOND = 10**9
 SM_NOTIFY, MNT, GETPORT = 6, 1, 3
 FIRST_COOKIE = 0x1235  # of a Linux kernel's life: the counter starts at 0x1234 and is in host byte order
 EARLY_COOKIES = 64
+DECIDED = (0, 1, 3)  # GRANTED, DENIED, BLOCKED
 
 
 class What(StrEnum):
@@ -73,26 +76,53 @@ class Sign(NamedTuple):
 def signs(
     calls: Calls,
     texts: Texts,
-    requests: list[Request],
+    requests: Requests,
     signals: list[Signal],
     streams: list[Stream],
     names: Names,
     verifiers: Verifiers,
 ) -> list[Sign]:
-    """All signs of all hosts, in time order."""
-    found: list[Sign] = []
-    found += _answers(requests)
+    """All signs of all hosts, in time order. Of ordinary answers of one server that follow each other without another
+    sign of it, the first and the last are enough.
+    """
+    ordinary, telling = _ordinary(requests), ~requests.alone | requests.said.reclaim | requests.may_be(GRACE)
+    found = [*_answers(requests, telling | requests.is_a(Op.NM_LOCK))]
     found += _notifies(calls, texts, names)
     found += _ports(calls)
     found += _clients(calls, texts, requests)
     found += _connections(signals, streams)
     found += _verifiers(verifiers)
     found += _moves(signals, names)
+    found = [*_answers(requests, _beside(requests, ordinary, found)), *found]
     return sorted(found, key=lambda sign: sign.at)
 
 
-def _answers(requests: list[Request]) -> Iterator[Sign]:
-    for r in requests:
+def _ordinary(requests: Requests) -> Bools:
+    """Locks and tests that were decided, as nearly all are: sent once, and no reclaims."""
+    decided = np.isin(requests.calls.status[requests.row], DECIDED) & (requests.calls.rpc_status[requests.row] <= 0)
+    found: Bools = requests.alone & requests.heard & ~requests.said.reclaim & decided
+    return found & requests.is_a(Op.LOCK, Op.TEST)
+
+
+def _beside(requests: Requests, ordinary: Bools, others: list[Sign]) -> Bools:
+    """The ordinary ones that are the first or the last before a sign of another kind of the same server."""
+    rows = ordinary.nonzero()[0]
+    c, row = requests.calls, requests.row[rows]
+    signs = np.array([(s.host, *s.at) for s in others], np.int64).reshape(-1, 4)
+    mine = np.stack([requests.said.server[rows], c.reply_time[row], c.reply_capture[row], c.reply_frame[row]], 1)
+    both = np.concatenate([mine, signs])
+    order = np.lexsort(both.T[::-1])
+    host, is_mine = both[order, 0], order < len(rows)
+    new = np.ones(len(order) + 1, np.bool_)  # begins a run
+    new[1:-1] = (host[1:] != host[:-1]) | (is_mine[1:] != is_mine[:-1])
+    keep = order[is_mine & (new[:-1] | new[1:])]
+    found = np.zeros(len(requests), np.bool_)
+    found[rows[keep]] = True
+    return found
+
+
+def _answers(requests: Requests, rows: Bools) -> Iterator[Sign]:
+    for r in requests.where(rows):
         if r.op is Op.GRANTED:
             continue
         name = f"NLM_{r.op}"
@@ -144,10 +174,23 @@ def _ports(calls: Calls) -> Iterator[Sign]:
             )
 
 
-def _clients(calls: Calls, texts: Texts, requests: list[Request]) -> Iterator[Sign]:
+def _telling(requests: Requests, texts: Texts) -> Bools:
+    """The requests that may be signs of their clients: early cookies, and each state when it comes."""
+    said = requests.said
+    word = texts.words()[said.cookie]
+    telling = requests.is_a(Op.FREE_ALL) | ((word >= FIRST_COOKIE) & (word < FIRST_COOKIE + EARLY_COOKIES))
+    with_state = (requests.is_a(Op.LOCK) & ~said.reclaim & (said.state > 0)).nonzero()[0]
+    by_client = with_state[np.argsort(said.client[with_state], kind="stable")]
+    client, state = said.client[by_client], said.state[by_client]
+    telling[by_client[:1]] = True
+    telling[by_client[1:][(client[1:] != client[:-1]) | (state[1:] != state[:-1])]] = True
+    return telling
+
+
+def _clients(calls: Calls, texts: Texts, requests: Requests) -> Iterator[Sign]:
     states: dict[int, int] = {}
     cookies: dict[tuple[int, int], int] = {}
-    for r in requests:
+    for r in requests.where(_telling(requests, texts)):
         if r.op is Op.FREE_ALL:
             yield Sign(r.at, r.client, What.FREE_ALL, "NLM_FREE_ALL")
             continue

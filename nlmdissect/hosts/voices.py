@@ -9,12 +9,14 @@ take turns do not. Voices that follow one another once are a host that was renam
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Literal
 
-from nlmdissect.rpc.calls import Texts
-from nlmdissect.rpc.requests import Op, Request
+import numpy as np
+
+from nlmdissect.rpc.calls import I64, Texts
+from nlmdissect.rpc.groups import groups
+from nlmdissect.rpc.requests import OPS, Op, Request, Requests
 
 TURNS = 3  # A B A B: fewer may be chance
 STEPS_BACK = 2  # fewer may be two processors that got their cookies in one order and sent in another
@@ -27,26 +29,32 @@ class Voice:
 
     host: int
     name: str
-    requests: list[Request] = field(default_factory=list)
+    table: Requests
+    numbers: I64
+
+    @property
+    def requests(self) -> list[Request]:
+        """The records of all; there may be many."""
+        return self.table.take(self.numbers)
 
     @property
     def states(self) -> set[int]:
         """NSM states that it gave as its own; reclaims carry 0 on Linux."""
-        return {r.state for r in self.requests if r.op is Op.LOCK and r.state > 0}
+        said = self.table.said.take(self.numbers)
+        return set(np.unique(said.state[(said.op == OPS.index(Op.LOCK)) & (said.state > 0)]).tolist())
 
 
-def voices(requests: list[Request], texts: Texts) -> dict[int, list[Voice]]:
+def voices(requests: Requests, texts: Texts) -> dict[int, list[Voice]]:
     """By server."""
-    found: dict[int, dict[tuple[int, int], Voice]] = defaultdict(dict)
-    for r in requests:
-        if r.op in (Op.GRANTED, Op.FREE_ALL) or not r.readable:
-            continue
-        key = r.client, r.caller_name
-        if key not in found[r.server]:
-            name = texts[r.caller_name].decode("utf-8", "backslashreplace")
-            found[r.server][key] = Voice(r.client, name)
-        found[r.server][key].requests.append(r)
-    return {server: list(of.values()) for server, of in found.items()}
+    said = requests.said
+    rows = (said.readable & ~requests.is_a(Op.GRANTED, Op.FREE_ALL)).nonzero()[0]
+    first, which = groups(said.server[rows], said.client[rows], said.caller_name[rows])
+    by_voice = np.split(rows[np.argsort(which, kind="stable")], np.cumsum(np.bincount(which))[:-1])
+    found: dict[int, list[Voice]] = defaultdict(list)
+    for row, numbers in zip(rows[first].tolist(), by_voice, strict=False):
+        name = texts[int(said.caller_name[row])].decode("utf-8", "backslashreplace")
+        found[int(said.server[row])].append(Voice(int(said.client[row]), name, requests, numbers))
+    return found
 
 
 def turns(a: Voice, b: Voice) -> int:
@@ -76,5 +84,9 @@ def one_kernel(a: Voice, b: Voice, texts: Texts) -> bool | None:
 
 def _changes(a: Voice, b: Voice) -> list[tuple[Request, Request]]:
     """Where one voice follows the other: the last request of the one, the first of the other."""
-    both = sorted(((r.sends[0].order, v, r) for v, of in enumerate((a, b)) for r in of.requests), key=lambda x: x[0])
-    return [(before[2], after[2]) for before, after in pairwise(both) if before[1] != after[1]]
+    both = np.concatenate([a.numbers, b.numbers])
+    order = np.argsort(a.table.sent[both], kind="stable")
+    of = order < len(a.numbers)
+    change = (of[1:] != of[:-1]).nonzero()[0]
+    before, after = (a.table.take(both[order[place]]) for place in (change, change + 1))
+    return list(zip(before, after, strict=True))

@@ -77,7 +77,7 @@ class _Maker:
         self._history, self._most = analysis.history, most
         self._finding = analysis.findings[number]
         self._family = [self._finding, *(analysis.findings[n] for n in _below(analysis, number))]
-        asynchronous = [request for request in self._history.requests if request.asynchronous]
+        asynchronous = self._history.requests.where(self._history.requests.said.asynchronous)
         self._requests = {send.row: request for request in asynchronous for send in request.sends}
         self._results = {  # row of a _RES -> row of the _MSG that it answers
             answer.row: _before(request, answer.order).row

@@ -146,7 +146,6 @@ class _Page:
 
     def _counts(self) -> list[tuple[str, str]]:
         findings = [f for f in self.analysis.findings if not f.code.startswith(ABOUT_THE_CAPTURE)]
-        table = self.history.walked.table
         lost = {lock for f in findings if f.severity is Severity.ERROR and f.client is not None for lock in f.locks}
         of = [
             (sum(f.severity is Severity.ERROR for f in findings), "error", "bad"),
@@ -154,7 +153,7 @@ class _Page:
             (len(lost), "lock concerned", "bad"),
             (len(self.history.boots), "restart", ""),
             (len(self.history.names.roles), "host", ""),
-            (len(table.rows), "lock", ""),
+            (self.history.walked.hold_count, "lock", ""),
         ]
         return [(count(n, what) if what != "lock concerned" else f"{count(n, 'lock')} concerned", tone)
                 for n, what, tone in of if n]  # fmt: skip

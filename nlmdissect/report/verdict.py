@@ -148,7 +148,11 @@ def _left_out(analysis: Analysis) -> str:
 def _loose_ends(analysis: Analysis) -> str:
     """What no rule complains about and a reader should know before he hears "healthy"; empty if there is nothing."""
     history = analysis.history
-    silent = [r for r in history.requests if not r.answers and r.sends[-1].at.time < history.extent.last - IN_FLIGHT]
+    silent = [
+        r
+        for r in history.requests.where(~history.requests.heard)
+        if r.sends[-1].at.time < history.extent.last - IN_FLIGHT
+    ]
     waiting = [wait for wait in history.walked.waits if wait.ended is None]
     parts = []
     if silent:
@@ -162,7 +166,7 @@ def _loose_ends(analysis: Analysis) -> str:
 
 def _well(analysis: Analysis) -> str:
     history = analysis.history
-    parts = [count(analysis.messages()["nlm"], "NLM message"), count(len(history.walked.table.rows), "lock")]
+    parts = [count(analysis.messages()["nlm"], "NLM message"), count(history.walked.hold_count, "lock")]
     if history.boots:
         counts = [row.counts() for row in history.recoveries if row.role == "client"]
         back, held = sum(c["reclaimed"] for c in counts), sum(sum(c.values()) for c in counts)

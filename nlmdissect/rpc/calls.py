@@ -49,6 +49,17 @@ class Texts:
     def __len__(self) -> int:
         return len(self._bytes)
 
+    def lengths(self) -> I64:
+        """Of all texts, by number; the last element is that of ``NONE``."""
+        return np.fromiter(map(len, [*self._bytes, b""]), np.int64, len(self) + 1)
+
+    def words(self) -> I64:
+        """What texts of four bytes are as numbers, least byte first, by number; -1 for all others, and for ``NONE``."""
+        found = np.full(len(self) + 1, -1, np.int64)
+        four = (self.lengths() == 4).nonzero()[0]
+        found[four] = np.frombuffer(b"".join([self._bytes[number] for number in four.tolist()]), "<u4")
+        return found
+
 
 @dataclass(slots=True)
 class Calls:

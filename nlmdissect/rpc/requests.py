@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from nlmdissect.findings import At
 from nlmdissect.protocols.nlm import status_name
 from nlmdissect.rpc.calls import I64, NONE, RPC_STATUS, U64, Calls
+from nlmdissect.rpc.groups import groups
 
 Bools = NDArray[np.bool_]
 
@@ -129,10 +130,10 @@ class Columns:
         """Some rows."""
         return Columns(*(getattr(self, name)[rows] for name in Columns.__slots__))
 
-    def rows(self) -> Iterator[tuple[Op, ...]]:
-        """The arguments of ``Request``, row by row."""
+    def records(self) -> Iterator[Request]:
+        """A record of each row, without its transmissions."""
         op, *others = (getattr(self, name).tolist() for name in Columns.__slots__)
-        yield from zip((OPS[number] for number in op), *others, strict=True)
+        yield from (Request(OPS[number], *of) for number, *of in zip(op, *others, strict=True))
 
 
 class Requests(Sequence[Request]):
@@ -141,18 +142,21 @@ class Requests(Sequence[Request]):
     ``row`` is the row of its first transmission in the table of calls. ``alone`` are those that were sent once, by a
     synchronous procedure, so that the row says all of them; ``records`` holds all others. ``plain`` are the LOCK and
     UNLOCK that were sent once and then answered once, GRANTED, no reclaims; ``sent`` and ``answered`` are the places
-    of their call and answer in the recording.
+    of their call and answer in the recording. ``sends`` counts transmissions; ``heard`` are those with an answer.
     """
 
     def __init__(self, calls: Calls, row: I64, said: Columns, alone: Bools, records: dict[int, Request]) -> None:
         self.calls, self.row, self.said, self.alone = calls, row, said, alone
         self._made = dict(records)
         self.sent, self.answered = calls.order[row], calls.reply_order[row]
+        self.sends = np.ones(len(row), np.int64)
+        self.heard = alone & (calls.reply_frame[row] != 0)
         self.plain = (
             self.is_a(Op.LOCK, Op.UNLOCK) & said.readable & ~said.reclaim & alone
-            & (calls.reply_frame[row] != 0) & (calls.rpc_status[row] <= 0) & (calls.status[row] == 0)
+            & self.heard & (calls.rpc_status[row] <= 0) & (calls.status[row] == 0)
         )  # fmt: skip
         for number, r in records.items():
+            self.sends[number], self.heard[number] = len(r.sends), bool(r.answers)
             if r.op in (Op.LOCK, Op.UNLOCK) and r.readable and not r.reclaim and len(r.sends) == 1 == len(r.answers):
                 self.answered[number] = r.answers[0].order
                 self.plain[number] = r.answers[0].status == GRANTED
@@ -180,15 +184,24 @@ class Requests(Sequence[Request]):
 
     def is_a(self, *ops: Op) -> Bools:
         """Which rows ask for one of these."""
-        return np.isin(self.said.op, [OPS.index(op) for op in ops])
+        found: Bools = np.isin(self.said.op, [OPS.index(op) for op in ops])
+        return found
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(server, client) of all, in the order of their first requests."""
+        first, _ = groups(self.said.server, self.said.client)
+        return list(zip(self.said.server[first].tolist(), self.said.client[first].tolist(), strict=True))
 
     def between(self, server: int, client: int) -> Bools:
         """Which rows are of this client at this server."""
-        return (self.said.server == server) & (self.said.client == client)
+        found: Bools = (self.said.server == server) & (self.said.client == client)
+        return found
 
     def about(self, server: int, fh: int) -> Bools:
         """Which rows are about a file."""
-        return (self.said.server == server) & (self.said.fh == fh)
+        found: Bools = (self.said.server == server) & (self.said.fh == fh)
+        return found
 
     def may_be(self, *statuses: str) -> Bools:
         """Which rows may have one of these answers: those that are not ``alone`` always may."""
@@ -197,7 +210,8 @@ class Requests(Sequence[Request]):
         errors = [number for number, name in enumerate(RPC_STATUS) if number and name in statuses]
         failed = c.rpc_status[row] > 0
         said = np.where(failed, np.isin(c.rpc_status[row], errors), np.isin(c.status[row], numbers))
-        return ~self.alone | ((c.reply_frame[row] != 0) & said)
+        found: Bools = ~self.alone | (self.heard & said)
+        return found
 
     def take(self, numbers: I64) -> list[Request]:
         """The records of these rows; each is made once."""
@@ -210,9 +224,10 @@ class Requests(Sequence[Request]):
                 *(getattr(c, f"reply_{name}")[rows].tolist() for name in names[:4]),
                 *(getattr(c, name)[rows].tolist() for name in names[4:]), strict=True,
             )  # fmt: skip
-            for number, said, sent, answered in zip(new, self.said.take(np.array(new)).rows(), sends, answers, strict=True):
+            records = self.said.take(np.array(new)).records()
+            for number, request, sent, answered in zip(new, records, sends, answers, strict=True):
                 order, time, capture, frame, row = sent
-                request = Request(*said, [Send(order, At(time, capture, frame), row)])
+                request.sends.append(Send(order, At(time, capture, frame), row))
                 order, time, capture, frame, failed, status = answered
                 if frame:
                     text = RPC_STATUS[failed] if failed > 0 else stat(status)

@@ -68,7 +68,7 @@ def requests(calls: Calls) -> Requests:
     for first in range(0, len(order), AT_A_TIME):
         some = order[first : first + AT_A_TIME]
         asks = some[some < len(one_by_one)]
-        records = (Request(*of) for of in said.take(one_by_one[asks]).rows())
+        records = said.take(one_by_one[asks]).records()
         columns = [getattr(calls, name)[agenda[some]].tolist() for name in _Call._fields]
         for of, c in zip(some.tolist(), map(_Call._make, zip(*columns, strict=True)), strict=True):
             row = int(agenda[of])
@@ -96,8 +96,10 @@ def _together(calls: Calls, rows: I64, said: Columns, alone: Bools, records: lis
 def _columns(calls: Calls, rows: I64) -> Columns:
     """What these calls say, each for itself."""
     version, offset, length = calls.version[rows], calls.offset[rows], calls.length[rows]
-    known = np.array([(OPS.index(PROCEDURES[n][0]), PROCEDURES[n][1]) if n in PROCEDURES else (NONE, 0) for n in range(24)])
-    op, asynchronous = known[calls.procedure[rows]].T
+    known = np.zeros((max(PROCEDURES) + 1, 2), np.int64)
+    for number, (what, asynchronous) in PROCEDURES.items():
+        known[number] = OPS.index(what), asynchronous
+    op, message = known[calls.procedure[rows]].T
     callback = op == OPS.index(Op.GRANTED)
     src, dst = calls.src[rows], calls.dst[rows]
     one = np.uint64(1)
@@ -107,7 +109,7 @@ def _columns(calls: Calls, rows: I64) -> Columns:
     fh = calls.fh[rows]
     readable = (calls.bad[rows] == 0) & (calls.encrypted[rows] == 0) & ((fh != NONE) | (op == OPS.index(Op.FREE_ALL)))
     return Columns(
-        op, asynchronous == 1, version, np.where(callback, src, dst), np.where(callback, dst, src), calls.cookie[rows],
+        op, message == 1, version, np.where(callback, src, dst), np.where(callback, dst, src), calls.cookie[rows],
         calls.caller_name[rows], fh, calls.oh[rows], calls.svid[rows], offset, end, calls.exclusive[rows] == 1,
         calls.block[rows] == 1, calls.reclaim[rows] == 1, calls.state[rows], readable,
     )  # fmt: skip

@@ -34,13 +34,13 @@ def unsettled(history: History, grants: list[Grant]) -> bool:
     """
     return any(
         r.op in CHANGES
-        and (r.server, r.fh, r.client, r.svid) == (*g.file, g.owner.client, g.owner.svid)
+        and (r.client, r.svid) == (g.owner.client, g.owner.svid)
         and r.start <= g.end
         and g.start <= r.end
         and g.piece.granted < r.at < g.at
         and not any(answer.at < g.at for answer in r.answers)
         for g in grants
-        for r in history.requests
+        for r in history.requests.where(history.requests.about(*g.file))
     )
 
 
@@ -50,14 +50,13 @@ def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
         (file, owner, piece)
         for file, owner, piece in row.left
         if not any(
-            (r.server, r.fh) == file
-            and r.op in (Op.LOCK, Op.NM_LOCK)
+            r.op in (Op.LOCK, Op.NM_LOCK)
             and (r.client, r.svid) != (owner.client, owner.svid)
             and r.start <= piece.end
             and piece.start <= r.end
             and (r.exclusive or piece.exclusive)
             and any(a.status == GRANTED and a.at > row.boot.not_after for a in r.answers)
-            for r in history.requests
+            for r in history.requests.where(history.requests.about(*file))
         )
     ]
 

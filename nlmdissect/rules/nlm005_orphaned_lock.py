@@ -49,8 +49,8 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
     found: dict[tuple[int, int], list[_Case]] = {}
     denied: dict[tuple[int, int], list[Request]] = defaultdict(list)  # by file: there may be a million requests
-    for r in history.requests:
-        if r.op is Op.LOCK and r.status == "DENIED":
+    for r in history.requests.where(history.requests.is_a(Op.LOCK) & history.requests.may_be("DENIED")):
+        if r.status == "DENIED":
             denied[r.server, r.fh].append(r)
     for file, owner, piece in history.walked.table.of():
         if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):

@@ -106,14 +106,14 @@ def _stuck(history: History, callback: Callback) -> list[Evidence]:
     assert answer is not None
     end = history.dealings.served(r, answer.at)
     held = [
-        row for row in history.walked.table.rows
+        row for row in history.walked.holds
         if (row.file.server, row.file.fh) == (r.server, r.fh) and row.start <= r.end and r.start <= row.end
         and (row.owner.client, row.owner.svid) != (r.client, r.svid)
     ]  # fmt: skip
     refused = [
         a.at
-        for other in history.requests
-        if other.op is Op.LOCK and (other.server, other.fh) == (r.server, r.fh) and other.client != r.client
+        for other in history.requests.where(history.requests.about(r.server, r.fh))
+        if other.op is Op.LOCK and other.client != r.client
         and other.start <= r.end and r.start <= other.end
         for a in other.answers
         if a.status in ("DENIED", "BLOCKED") and a.at > answer.at and (end is None or a.at < end)

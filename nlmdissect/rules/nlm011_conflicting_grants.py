@@ -31,7 +31,7 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
     elsewhere it is a server bug worth reporting with these frames. On Linux compare /proc/locks of the nodes (GFS2
     and OCFS2 share locks by dlm: `dlm_tool ls`), on ONTAP `vserver locks show`.
     """
-    yield Judged(len(history.walked.table.rows))
+    yield Judged(history.walked.hold_count)
     by: dict[tuple[int, int, int], list[Grant]] = {}
     for grant in history.walked.table.collisions:
         by.setdefault((grant.file.server, grant.owner.client, grant.by.client), []).append(grant)

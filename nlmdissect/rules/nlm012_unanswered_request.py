@@ -39,14 +39,14 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
     """
     found: dict[tuple[int, int], list[Silence]] = {}
     loose: list[Silence] = []
-    judged = 0
-    for r in history.requests:
-        if r.op in ELSEWHERE:
-            continue
-        if not r.readable:  # which calls are one request cannot be told
-            yield NotAssessed("requests are cut or encrypted")
-            continue
-        judged += 1
+    requests, calls = history.requests, history.calls
+    here = ~requests.is_a(*ELSEWHERE)
+    if (here & ~requests.said.readable).any():  # which calls are one request cannot be told
+        yield NotAssessed("requests are cut or encrypted")
+    here &= requests.said.readable
+    took = calls.reply_time[requests.row] - calls.time[requests.row]
+    at_once = requests.alone & requests.heard & (requests.sent < requests.answered) & (took <= SECOND)
+    for r in requests.where(here & ~at_once):
         for case in silences(r, history.dealings, history.boots, history.extent.last):
             if case.lasted <= (LONG if case.answer else history.kind(r.client).again * SECOND):
                 continue  # under way, or answered in time
@@ -56,7 +56,7 @@ def unanswered_request(history: History) -> Iterator[Verdict]:
                 loose.append(case)
             else:
                 found.setdefault((r.server, r.client), []).append(case)
-    yield Judged(judged)
+    yield Judged(int(here.sum()))
     if loose:
         count = f"{len(loose)} NLM request{'s' if len(loose) > 1 else ''}"
         frame = loose[0].sends[0].at.frame
@@ -131,7 +131,6 @@ def _held_back(history: History, case: Silence) -> bool:
     """Whether the server answered other requests of the client meanwhile, and this one may block."""
     r, start = case.request, case.sends[0].at.time
     return r.block and case.answer is None and any(
-        (other.server, other.client) == (r.server, r.client) and other is not r
-        and any(start < a.at.time < case.end for a in other.answers)
-        for other in history.requests
+        other is not r and any(start < a.at.time < case.end for a in other.answers)
+        for other in history.requests.where(history.requests.between(r.server, r.client))
     )  # fmt: skip

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.dealings import RPC_ERRORS, who
 from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
+from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.requests import GRANTED, Op, Request, final
 from nlmdissect.rules import assumptions, requested, words
 
@@ -65,7 +67,7 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     asked: dict[_Key, _Asked] = {}
     waiting: dict[tuple[int, int, int, int], set[_Key]] = {}  # the LOCKs of an owner
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
-    yield Judged(sum(len(r.sends) for r in history.requests if r.readable))
+    yield Judged(int(history.requests.sends[history.requests.said.readable].sum()))
     for at, r in _sends(history):
         if _ends_a_wait(r):
             for key in [key for key in waiting.get(who(r), ()) if r.start <= key[6] and key[7] <= r.end]:
@@ -93,13 +95,17 @@ def retry_storm(history: History) -> Iterator[Verdict]:
 
 def _sends(history: History) -> list[tuple[At, Request]]:
     """In order, what owners sent that said enough about one file to make a storm."""
-    often: Counter[tuple[int, int, int, int]] = Counter()
-    for r in history.requests:
-        often[who(r)] += len(r.sends)
-    sends = [
-        (send.order, send.at, r) for r in history.requests if r.readable and often[who(r)] > MANY for send in r.sends
-    ]
-    return [(at, r) for _, at, r in sorted(sends, key=lambda item: item[0])]
+    requests, said = history.requests, history.requests.said
+    _, owner = groups(said.server, said.client, said.fh, said.svid)
+    often = np.bincount(owner, requests.sends) > MANY
+    hasty = ~requests.plain  # nothing that an owner asks is a storm if all of it is granted before it asks again
+    order = np.lexsort((requests.sent, owner))
+    before, after = order[:-1], order[1:]
+    hasty[after[(owner[before] == owner[after]) & (requests.sent[after] < requests.answered[before])]] = True
+    often &= np.bincount(owner, hasty) > 0
+    chosen = requests.where(said.readable & often[owner])
+    sends = sorted(((send.order, send.at, r) for r in chosen for send in r.sends), key=lambda item: item[0])
+    return [(at, r) for _, at, r in sends]
 
 
 def _ends_a_wait(r: Request) -> bool:

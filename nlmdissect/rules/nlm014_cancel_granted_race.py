@@ -50,9 +50,8 @@ def cancel_granted_race(history: History) -> Iterator[Verdict]:
     "further cancel fixes"); on the server /proc/locks (or its like) shows the lock with the owner that is named here.
     """
     found: dict[tuple[int, int], list[_Case]] = {}
-    for cancel in history.requests:
-        if cancel.op is not Op.CANCEL or not cancel.readable or not cancel.answers:
-            continue
+    requests = history.requests
+    for cancel in requests.where(requests.is_a(Op.CANCEL) & requests.said.readable & requests.heard):
         yield Judged()
         case = _case(history, cancel)
         if case is None or _cleaned(history, case):
@@ -97,7 +96,7 @@ def _used(history: History, callback: Callback, cancel: Request) -> bool:
 
 def _taken(history: History, cancel: Request, after: At) -> Row | None:
     """A lock of somebody else that was granted over what the client takes for its own."""
-    for row in history.walked.table.rows:
+    for row in history.walked.holds:
         same_file = (row.file.server, row.file.fh) == (cancel.server, cancel.fh)
         other = (row.owner.client, row.owner.svid) != (cancel.client, cancel.svid)
         overlaps = row.start <= cancel.end and cancel.start <= row.end and (row.exclusive or cancel.exclusive)

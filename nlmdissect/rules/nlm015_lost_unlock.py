@@ -57,7 +57,7 @@ def lost_unlock(history: History) -> Iterator[Verdict]:
     restart the server's lock service, which costs every client a recovery. On other servers look in `/proc/locks` or
     its like for the owner that is named here.
     """
-    yield Judged(sum(1 for r in history.requests if r.op is Op.UNLOCK))
+    yield Judged(int(history.requests.is_a(Op.UNLOCK).sum()))
     found: dict[tuple[int, int], list[_Case]] = {}
     for file, owner, piece in history.walked.table.of():
         if piece.state is not H.RELEASING:
@@ -75,7 +75,7 @@ def lost_unlock(history: History) -> Iterator[Verdict]:
 def _case(history: History, file: File, owner: Owner, piece: Piece) -> _Case | None:
     tries = [
         said
-        for said in history.dealings.said.get((file.server, owner.client, file.fh, owner.svid), ())
+        for said in history.dealings.said((file.server, owner.client, file.fh, owner.svid))
         if said.request.op is Op.UNLOCK and said.at > piece.granted
         and said.request.start <= piece.start and piece.end <= said.request.end
     ]  # fmt: skip
@@ -92,14 +92,14 @@ def _harmed(history: History, file: File, owner: Owner, piece: Piece, since: At)
     """Others who were refused the range while nobody else is known to have it."""
     others = [
         row
-        for row in history.walked.table.rows
+        for row in history.walked.holds
         if row.file == file and (row.owner.client, row.owner.svid) != (owner.client, owner.svid)
         and row.start <= piece.end and piece.start <= row.end
     ]  # fmt: skip
     return [
         Evidence(a.at, f"{words.host(history, r.client)} is refused: {a.status}")
-        for r in history.requests
-        if r.op is Op.LOCK and (r.server, r.fh) == file and conflicting(r, owner, piece)
+        for r in history.requests.where(history.requests.about(*file) & history.requests.is_a(Op.LOCK))
+        if conflicting(r, owner, piece)
         for a in r.answers
         if a.status in ("DENIED", "BLOCKED") and a.at.time > since.time + CROSSING
         and not any(row.granted < a.at and (row.released is None or row.released > a.at) for row in others)

@@ -79,7 +79,7 @@ def _unregistered(history: History, found: dict[tuple[int, int], Refusals]) -> N
     for look in history.lookups:
         if look.port and look.answered and look.version not in PRIVATE:
             there[look.asked].setdefault(look.version, look.answered)
-    pairs = {(r.client, r.server) for r in history.requests}
+    pairs = {(client, server) for server, client in history.requests.pairs}
     for look in history.lookups:
         versions = there[look.asked]
         if look.port != 0 or look.answered is None or look.version in versions or look.version in PRIVATE:

@@ -82,7 +82,7 @@ def _shared(history: History, server: int, a: Voice, b: Voice) -> list[Shared]:
     mine = {(r.fh, r.oh, r.svid) for r in a.requests}
     others = {(r.fh, r.oh, r.svid) for r in b.requests}
     files: dict[tuple[int, int], list[Row]] = defaultdict(list)
-    for row in history.walked.table.rows:
+    for row in history.walked.holds:
         if (row.file.server, row.owner.client) == (server, a.host):
             files[row.file.fh, row.owner.svid].append(row)
     found = []
@@ -109,11 +109,11 @@ def _kept(history: History, first: Row, second: Row) -> bool:
     between = [b for b in history.boots if first.granted < b.not_after < second.granted]
     return not any(boot.host == first.file.server for boot in between) and not any(
         r.op is Op.UNLOCK
-        and (r.server, r.fh, r.client, r.oh, r.svid) == (*first.file, *first.owner)
+        and (r.client, r.oh, r.svid) == first.owner
         and first.granted < r.at < second.granted
         and r.start <= first.end
         and first.start <= r.end
-        for r in history.requests
+        for r in history.requests.where(history.requests.about(*first.file))
     )
 
 

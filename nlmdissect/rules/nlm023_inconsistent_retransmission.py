@@ -56,8 +56,8 @@ def inconsistent_retransmission(history: History) -> Iterator[Verdict]:
     answer changes without cause (Ganesha had such bugs) with these frames.
     """
     cases: dict[tuple[int, int], list[Case]] = defaultdict(list)
-    for r in history.requests:
-        if r.op not in (Op.LOCK, Op.NM_LOCK) or r.asynchronous or not r.readable or len(r.answers) < 2:
+    for r in history.requests.where(history.requests.is_a(Op.LOCK, Op.NM_LOCK) & ~history.requests.alone):
+        if r.asynchronous or not r.readable or len(r.answers) < 2:
             continue
         yield Judged()
         case = _case(history, r)
@@ -98,10 +98,9 @@ def _others(history: History, r: Request, *ops: Op) -> list[Request]:
     """What else the owner asked about this range."""
     return [
         o
-        for o in history.requests
+        for o in history.requests.where(history.requests.about(r.server, r.fh) & history.requests.is_a(*ops))
         if o is not r
-        and o.op in ops
-        and (o.server, o.fh, o.client, o.oh, o.svid) == (r.server, r.fh, r.client, r.oh, r.svid)
+        and (o.client, o.oh, o.svid) == (r.client, r.oh, r.svid)
         and o.start <= r.end
         and r.start <= o.end
     ]

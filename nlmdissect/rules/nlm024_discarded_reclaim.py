@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
@@ -66,9 +68,9 @@ def _case(history: History, grant: Grant) -> Case | None:
             continue
         if not (r.start <= grant.piece.end and grant.piece.start <= r.end):
             continue
-        for lock in history.requests:
-            if lock.op is not Op.LOCK or lock.reclaim or (lock.client, lock.server) != (r.client, r.server):
-                continue
+        requests = history.requests
+        locks = requests.is_a(Op.LOCK) & ~requests.said.reclaim
+        for lock in requests.where(locks & requests.between(r.server, r.client)):
             locked = next((a.at for a in lock.answers if a.status == GRANTED and answer.at < a.at < grant.at), None)
             if locked is not None and lock.state not in (0, r.state):
                 return Case(r, answer.at, lock, locked, grant)
@@ -77,9 +79,10 @@ def _case(history: History, grant: Grant) -> Case | None:
 
 def _speaks_for_itself(history: History, server: int) -> bool:
     """Whether it puts its own name into callbacks, as only Linux does."""
-    names = {r.caller_name for r in history.requests if r.op is Op.GRANTED and r.server == server}
-    theirs = {r.caller_name for r in history.requests if r.op is not Op.GRANTED and r.server == server}
-    return bool(names) and not names & theirs
+    said, callback = history.requests.said, history.requests.is_a(Op.GRANTED)
+    here = said.server == server
+    names, theirs = said.caller_name[here & callback], said.caller_name[here & ~callback]
+    return len(names) > 0 and not np.isin(names, theirs).any()
 
 
 def _finding(history: History, cases: list[Case]) -> Finding:

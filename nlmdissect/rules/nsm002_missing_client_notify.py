@@ -110,8 +110,9 @@ def _harmed(history: History, row: Recovery, left: list[Left]) -> list[Evidence]
             for w in waits
             if w.last is not None and w.last >= row.boot.not_after
         ]
-        for r in history.requests:
-            if r.op is Op.LOCK and (r.server, r.fh) == file and conflicting(r, owner, piece):
+        requests = history.requests
+        for r in requests.where(requests.about(*file) & requests.is_a(Op.LOCK) & requests.may_be("DENIED")):
+            if conflicting(r, owner, piece):
                 refused = [
                     a
                     for a in r.answers
@@ -133,7 +134,7 @@ def _given_back(history: History, row: Recovery, file: File, owner: Owner, piece
         and r.at >= row.boot.not_after
         and r.start <= piece.end
         and piece.start <= r.end
-        for r in history.requests
+        for r in history.requests.where(history.requests.about(*file))
     )
 
 
@@ -145,7 +146,7 @@ def _new_life(history: History, row: Recovery, r: Request, at: At) -> bool:
         and (hold.released is None or hold.released > at)
         and hold.start <= r.end
         and r.start <= hold.end
-        for hold in history.walked.table.rows
+        for hold in history.walked.holds
     )
 
 

@@ -33,9 +33,9 @@ def even_notify_state(history: History) -> Iterator[Verdict]:
             if t.state > 0 and t.state % 2 == 0:
                 said = Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state}")
                 even.setdefault(sender, []).append((t.state, said))
-    for r in history.requests:
-        if r.op is Op.LOCK and r.state > 0 and r.state % 2 == 0:
-            even.setdefault(r.client, []).append((r.state, Evidence(r.at, f"NLM_LOCK state={r.state}")))
+    requests, state = history.requests, history.requests.said.state
+    for r in requests.where(requests.is_a(Op.LOCK) & (state > 0) & (state % 2 == 0)):
+        even.setdefault(r.client, []).append((r.state, Evidence(r.at, f"NLM_LOCK state={r.state}")))
     for sender, of in even.items():
         of.sort(key=lambda item: item[1].at)
         yield Finding(

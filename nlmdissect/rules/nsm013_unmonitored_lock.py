@@ -35,8 +35,8 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
     switches for it. On Linux `rpcdebug -m nlm -s monitor` lets lockd tell whom it asks statd to monitor.
     """
     unmonitored: dict[tuple[int, int], list[Row]] = {}
-    nm_locks = {r.client for r in history.requests if r.op is Op.NM_LOCK}
-    for row in history.walked.table.rows:
+    nm_locks = {r.client for r in history.requests.where(history.requests.is_a(Op.NM_LOCK))}
+    for row in history.walked.holds if history.loopback.covers else ():
         server, client, granted = row.file.server, row.owner.client, row.granted.time
         if server not in history.loopback.covers:
             continue

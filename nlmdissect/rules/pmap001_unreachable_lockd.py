@@ -117,7 +117,7 @@ def _severity(history: History, client: int, run: Unreached) -> Severity:
 def _roles(history: History, path: Path) -> tuple[int, int]:
     """(client, server). Who asked whom for locks tells it, else who mounts from whom; else the caller is a client."""
     there = (path.caller, path.callee)
-    pairs = {(r.client, r.server) for r in history.requests}
+    pairs = {(client, server) for server, client in history.requests.pairs}
     calls = {(src, dst) for program, _, src, dst in history.traffic.programs if program in (NLM, MOUNT, NFS)}
     if there in pairs or (there[::-1] not in pairs and (there in calls or there[::-1] not in calls)):
         return there

@@ -75,7 +75,8 @@ def _healed(history: History, row: Recovery, since: At) -> At | None:
         for look in history.lookups
         if (look.asker, look.asked) == (row.peer, row.boot.host) and look.port and look.answered
     ]
-    got = [a.at for r in history.requests if (r.client, r.server) == (row.peer, row.boot.host) for a in r.answers]
+    asked = history.requests.where(history.requests.between(row.boot.host, row.peer))
+    got = [a.at for r in asked for a in r.answers]
     return min((at for at in (*told, *got) if at > since), default=None)
 
 

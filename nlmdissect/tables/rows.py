@@ -59,7 +59,7 @@ def monitors(analysis: Analysis) -> Rows:
 
 def locks(analysis: Analysis) -> Rows:
     history = analysis.history
-    for row in history.walked.table.rows:
+    for row in history.walked.holds:
         yield (
             row.hold, *lock_cells(history, row.file, row.owner, row.start, row.end, row.exclusive, row.granted),
             row.asked.time, row.granted.time,

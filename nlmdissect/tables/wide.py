@@ -13,7 +13,7 @@ from nlmdissect.history.history import History
 from nlmdissect.protocols import NLM, NSM, find, program_name
 from nlmdissect.protocols.nlm import END, SENT_BY_SERVER, status_name
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls
-from nlmdissect.rpc.requests import ANSWERS
+from nlmdissect.rpc.transmissions import ANSWERS
 
 Ints = NDArray[np.int64]
 Data = dict[str, Any]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,8 @@ from support.story import capture_of
 from nlmdissect.history.history import History, read_history
 from nlmdissect.history.walk import walk
 from nlmdissect.history.walked import Walked
+from nlmdissect.machines.hold import HOLD
+from nlmdissect.machines.machine import Step
 
 RECORDINGS = [p for folder in (SHARED, Path(__file__).parents[2] / "captures") for p in sorted(folder.glob("*.pcap*"))]
 CYCLE = """
@@ -28,20 +32,36 @@ def both(history: History) -> tuple[Walked, Walked]:
     return walk(*arguments), walk(*arguments, shortcut=False)
 
 
+def told_by(walked: Walked) -> dict[str, Any]:
+    """All that a walk leaves behind, in which holds go by what they are: numbers are given out in another order."""
+    of = {row.hold: (row.file, row.owner, row.start, row.end, row.granted) for row in walked.holds}
+
+    def plain(thing: Any) -> Any:
+        if isinstance(thing, Step):
+            thing = thing._replace(thing=0) if thing.machine == HOLD.name else thing
+        if isinstance(thing, list | tuple):
+            return [plain(item) for item in thing]
+        if isinstance(thing, dict):
+            return {key: plain(value) for key, value in thing.items()}
+        if is_dataclass(thing):
+            known = {f.name: getattr(thing, f.name) for f in fields(thing)}
+            return {name: of[value] if name == "hold" else plain(value) for name, value in known.items()}
+        return thing
+
+    steps = [(of[step.thing] if step.machine == HOLD.name else step.thing, plain(step)) for step in walked.steps]
+    table = walked.table
+    parts = ("holds", "waits", "reclaims", "edges", "undecided", "left_behind", "hold_count")
+    found = {name: plain(getattr(walked, name)) for name in parts}
+    found |= {name: plain(getattr(table, name)) for name in ("fates", "thefts", "collisions", "orphans")}
+    found["pieces"] = [plain(piece) for _, _, piece in table.of()]
+    found["steps"] = sorted(steps, key=str)
+    found["order"] = [(step.at, step.machine) for step in walked.steps]
+    return found
+
+
 def same(short: Walked, long: Walked) -> None:
-    assert not long.calm
-    assert short.steps == long.steps
-    assert short.table.rows == long.table.rows
-    assert short.table.fates == long.table.fates
-    assert short.table.thefts == long.table.thefts
-    assert short.table.collisions == long.table.collisions
-    assert short.table.orphans == long.table.orphans
-    assert [piece for _, _, piece in short.table.of()] == [piece for _, _, piece in long.table.of()]
-    assert short.waits == long.waits
-    assert short.reclaims == long.reclaims
-    assert short.edges == long.edges
-    assert short.undecided == long.undecided
-    assert short.left_behind == long.left_behind
+    assert not len(long.calm)
+    assert told_by(short) == told_by(long)
 
 
 def told(folder: Path, *lines: str) -> History:
@@ -70,14 +90,14 @@ def test_a_file_where_one_follows_the_other_is_calm(tmp_path: Path) -> None:
 def test_a_lock_that_is_not_given_back_is_not(tmp_path: Path) -> None:
     short, long = both(told(tmp_path, cycle(1), *cycle(2).strip().splitlines()[:2]))
     same(short, long)
-    assert not short.calm
+    assert not len(short.calm)
 
 
 def test_neighbours_join_and_are_not_calm(tmp_path: Path) -> None:
     first, second = cycle(range="0-99").strip().splitlines(), cycle(range="100-199").strip().splitlines()
     short, long = both(told(tmp_path, *first[:2], *second[:2], *first[2:], *second[2:]))
     same(short, long)
-    assert not short.calm
+    assert not len(short.calm)
 
 
 def test_apart_they_are_calm(tmp_path: Path) -> None:
@@ -92,7 +112,7 @@ def test_a_notice_while_it_is_held_is_a_disturbance(tmp_path: Path) -> None:
     notice = ["client1 > server  SM_NOTIFY mon_name=client1 state=5", "server > client1  OK"]
     short, long = both(told(tmp_path, *lines[:2], *notice, *lines[2:]))
     same(short, long)
-    assert not short.calm
+    assert not len(short.calm)
 
 
 CALLS = st.tuples(

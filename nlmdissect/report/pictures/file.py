@@ -33,7 +33,7 @@ def file(
 def find(analysis: Analysis, name: str | None) -> File:
     """The file of a path or a handle in hex, or the end of one; for None that of the worst finding, or the busiest."""
     history = analysis.history
-    busy = Counter(row.file for row in history.walked.table.rows)
+    busy = Counter(row.file for row in history.walked.holds)
     busy.update(File(wait.request.server, wait.request.fh) for wait in history.walked.waits)
     if not busy:
         raise UsageError("the recording shows no lock on any file", "See capture.messages for what it does show.")
@@ -43,7 +43,7 @@ def find(analysis: Analysis, name: str | None) -> File:
         return max(named or busy, key=lambda file: busy[file])
     wanted = name.strip()
     found = {file for file in busy if _is_handle(history.texts[file.fh], wanted)}
-    for row in history.walked.table.rows:
+    for row in history.walked.holds:
         path = history.path(*row.file, row.granted) or ""
         if path == wanted or path.endswith(f"/{wanted.lstrip('/')}"):
             found.add(row.file)
@@ -75,8 +75,8 @@ class _History:
                 self.of[state.row.owner].append(state)
         self.denied = [
             (Owner(r.client, r.oh, r.svid), r, answer)
-            for r in self.history.requests
-            if r.op is Op.LOCK and File(r.server, r.fh) == file
+            for r in self.history.requests.where(self.history.requests.about(*file))
+            if r.op is Op.LOCK
             for answer in r.answers
             if answer.status == DENIED
         ]

@@ -46,13 +46,13 @@ class State(NamedTuple):
 
 def states(analysis: Analysis) -> Iterator[State]:
     """The states of every hold, each hold in time order."""
-    table, last = analysis.history.walked.table, analysis.history.extent.last
+    walked, last = analysis.history.walked, analysis.history.extent.last
     steps: dict[int, list[Step]] = defaultdict(list)
-    for step in analysis.history.walked.steps:
+    for step in walked.steps:
         if step.machine == HOLD.name:
             steps[step.thing].append(step)
     never = _never_reclaimed(analysis)
-    for row in table.rows:
+    for row in walked.holds:
         until = row.released.time if row.released else last
         found = list(_of_hold(row, steps[row.hold], until))
         for place, state in enumerate(found):

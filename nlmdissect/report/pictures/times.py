@@ -71,14 +71,13 @@ def _requests(history: History, voice: Voice) -> Iterator[Took]:
     """What is answered by a call of its own, and waits."""
     found: dict[tuple[int, str], list[tuple[float, At]]] = defaultdict(list)
     silent: dict[tuple[int, str], int] = defaultdict(int)
-    for r in history.requests:
-        if r.asynchronous:
-            asked = r.client if r.op == "GRANTED" else r.server
-            key = asked, f"NLM{r.version} {r.op}_MSG to {r.op}_RES"
-            if r.answers:
-                found[key].append(((r.answers[0].at.time - r.at.time) / SECOND, r.at))
-            else:
-                silent[key] += 1
+    for r in history.requests.where(history.requests.said.asynchronous):
+        asked = r.client if r.op == "GRANTED" else r.server
+        key = asked, f"NLM{r.version} {r.op}_MSG to {r.op}_RES"
+        if r.answers:
+            found[key].append(((r.answers[0].at.time - r.at.time) / SECOND, r.at))
+        else:
+            silent[key] += 1
     for wait in history.walked.waits:
         key = wait.request.server, "LOCK: BLOCKED to granted"
         if wait.ended and wait.how in ("granted", "called back"):
