@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.table import CLIENT, CLIENT2, SERVER, answer, call, error, messages
 
-from nlmdissect.rpc import pairing
+from nlmdissect.rpc import matching
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Texts
 from nlmdissect.rpc.pairing import Pairing
 
@@ -161,7 +163,7 @@ def test_calls_of_other_programs_are_left_out():
 
 
 def test_the_number_of_open_calls_is_bounded(monkeypatch):
-    monkeypatch.setattr(pairing, "OPEN_CALLS", 3)
+    monkeypatch.setattr(matching, "OPEN_CALLS", 3)
     found = Pairing(Texts())
     found.add(messages(*[call(n, xid=n) for n in range(1, 6)]))
     assert found.dropped == 2
@@ -172,7 +174,7 @@ def test_the_number_of_open_calls_is_bounded(monkeypatch):
 
 
 def test_answered_calls_may_be_closed_without_a_word(monkeypatch):
-    monkeypatch.setattr(pairing, "OPEN_CALLS", 2)
+    monkeypatch.setattr(matching, "OPEN_CALLS", 2)
     found = Pairing(Texts())
     for n in range(1, 9, 2):
         found.add(messages(call(n, xid=n), answer(n + 1, xid=n)))
@@ -184,6 +186,20 @@ def test_batches_make_no_difference(at):
     rows = [call(1), call(2), answer(3), call(4, xid=2), answer(5, xid=2)]
     whole, split = table_of(rows), table_of(rows[:at], rows[at:])
     for name in type(whole).__slots__:
+        assert getattr(whole, name).tolist() == getattr(split, name).tolist(), name
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_one_by_one_is_the_same_as_all_together(data):
+    """Few xids and hosts, so that calls are repeated, answered twice, late or never, and keys come again."""
+    kinds = st.tuples(st.booleans(), st.integers(1, 3), st.booleans(), st.sampled_from((CLIENT, CLIENT2)), st.booleans())
+    rows = [call(1, xid=9), call(2, xid=9, tcp=True)]  # what the port is of is known
+    for frame, (asks, xid, tcp, client, other) in enumerate(data.draw(st.lists(kinds, max_size=14)), 3):
+        text = LOCK + (" range=5-9" if other else "")
+        rows.append(call(frame, text, xid=xid, tcp=tcp, src=client) if asks else answer(frame, xid=xid, tcp=tcp, dst=client))
+    whole, split = table_of(rows), table_of(*([row] for row in rows))
+    for name in ("frame", "reply_frame", "order", "reply_order", "repeats", "replies", "offset", "status", "program"):
         assert getattr(whole, name).tolist() == getattr(split, name).tolist(), name
 
 
