@@ -19,7 +19,7 @@ TESTS = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 GROUPS = (
-    {"errors", "escape"},
+    {"errors", "escape", "groups"},
     {"findings"},
     {"xdr"},
     {"protocols"},

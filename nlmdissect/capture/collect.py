@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from array import array
 from itertools import accumulate
 
 import numpy as np
+
+from nlmdissect.groups import groups
 
 from .asked import Asked
 from .block import Block
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
-from .messages import Messages
+from .messages import I64, Messages
 from .probe import CALL, OTHER, be32, is_reply
 from .rows import WIDTH
 from .tables import NFS_PORT, OTHER_CALLS, WANTED, WANTED_CALLS, Tables, asked_slot
@@ -30,20 +32,9 @@ RESERVED = range(512, 1024)
 from a port that was called: DNS, DHCP, NTP and SNMP live below, mDNS above."""
 
 
-@dataclass(slots=True)
-class _Columns:
-    """One list a column of ``Messages``."""
-
-    at: list[int] = field(default_factory=list)
-    end: list[int] = field(default_factory=list)
-    length: list[int] = field(default_factory=list)
-    order: list[int] = field(default_factory=list)
-    time: list[int] = field(default_factory=list)
-    capture: list[int] = field(default_factory=list)
-    frame: list[int] = field(default_factory=list)
-    flow: list[int] = field(default_factory=list)
-    stream: list[int] = field(default_factory=list)
-    duplicate: list[bool] = field(default_factory=list)
+COLUMNS = ("at", "end", "length", "order", "time", "capture", "frame", "flow", "stream", "duplicate")
+MANY = 128
+"""Messages in a row from where on it pays to look at them by column."""
 
 
 class Collector:
@@ -56,9 +47,9 @@ class Collector:
         self._stale = False  # the hot loop guesses from calls that are not remembered any more
         self.served: set[tuple[int, int]] = set()
         """UDP ports that calls went to: (endpoint, port)."""
-        self.recent: dict[tuple[int, int, int, bytes], int] = {}
+        self.recent: dict[tuple[tuple[int, int, int, int], int, bytes], int] = {}
         self.arena = bytearray()
-        self.rows = _Columns()
+        self.rows = _columns()
 
     def wants(self, flow: int, what: int, header: bytes, length: int) -> bool:
         """See ``marks.Sink``; the slow road asks before it collects a record."""
@@ -90,10 +81,17 @@ class Collector:
             self.ledger.stream(flow).replies += 1
         self._keep(flow, data, length, stamp)
 
-    def several(self, rows: list[list[int]], times: list[int], order: int, block: Block) -> None:
+    def several(self, rows: I64, times: I64, order: int, block: Block) -> None:
         """MESSAGE rows of the hot loop that follow each other. ``times`` are those of their frames, ``order`` that of
-        the block's first frame. ``flags`` are the connection's, as they were at the message.
+        the block's first frame.
         """
+        if len(rows) < MANY:
+            self.few(rows.tolist(), times.tolist(), order, block)
+        else:
+            self.many(rows, times, order, block)
+
+    def few(self, rows: list[list[int]], times: list[int], order: int, block: Block) -> None:
+        """One by one. ``flags`` are the connection's, as they were at the message."""
         ledger, asked, served, buf = self.ledger, self.asked, self.served, block.buf
         kept, counts, datas, copies = [], dict[tuple[int, int, int], int](), [], []
         for place, (_, _, flow, at, have, length, what, ident, flags, _) in enumerate(rows):
@@ -124,44 +122,92 @@ class Collector:
                 ledger.traffic.streams[stream].replies += 1
         ends = list(accumulate(map(len, datas), initial=len(self.arena)))
         self.arena += b"".join(datas)
-        columns = self.rows
-        columns.at += ends[:-1]
-        columns.end += ends[1:]
-        columns.flow += [rows[place][2] for place in kept]
-        columns.length += [rows[place][5] for place in kept]
-        columns.order += [order + rows[place][1] for place in kept]
-        columns.time += [times[place] for place in kept]
-        columns.capture += [block.capture] * len(kept)
-        columns.frame += [block.first_frame + rows[place][1] for place in kept]
-        columns.stream += streams
-        columns.duplicate += copies
+        columns: tuple[list[int] | list[bool], ...] = (
+            ends[:-1], ends[1:], [rows[place][5] for place in kept], [order + rows[place][1] for place in kept],
+            [times[place] for place in kept], [block.capture] * len(kept),
+            [block.first_frame + rows[place][1] for place in kept], [rows[place][2] for place in kept], streams, copies,
+        )  # fmt: skip
+        for name, values in zip(COLUMNS, columns, strict=True):
+            self.rows[name].extend(values)
+
+    def many(self, rows: I64, times: I64, order: int, block: Block) -> None:
+        """The same as ``few``, by column where that is possible."""
+        ledger = self.ledger
+        data = [block.buf[at : at + have] for at, have in rows[:, 3:5].tolist()]
+        kept = np.array(self._asked_for(rows, data), np.int64)
+        rows, times = rows[kept], times[kept]
+        if len(kept) < len(data):
+            data = [data[place] for place in kept.tolist()]
+        frame, flow, _, have, length, what, ident = rows[:, 1:8].T
+        known, flows = groups(flow)
+        udp = (ident != -1).nonzero()[0]
+        ends = [ledger.ends(number) for number in flow[known].tolist()]
+        copies = np.zeros(len(rows), np.bool_)
+        bodies = [data[n] for n in udp.tolist()]
+        keys = zip([ends[n] for n in flows[udp].tolist()], ident[udp].tolist(), bodies, strict=True)
+        copies[udp] = [self._again(key, time) for key, time in zip(keys, times[udp].tolist(), strict=True)]
+        streams = np.array([ledger.stream_number(number) for number in flow[known].tolist()], np.int64)[flows]
+        whole = ((what == CALL) & (have >= 20)).nonzero()[0]
+        words = np.frombuffer(b"".join([data[n][12:20] for n in whole.tolist()]), ">u4").reshape(-1, 2).astype(np.int64)
+        calls, which = groups(flow[whole], *words.T)
+        for n, count in zip(calls.tolist(), np.bincount(which).tolist(), strict=True):
+            program, version = words[n].tolist()
+            ledger.count(int(flow[whole[n]]), program, version, count)
+        for number, replies in enumerate(np.bincount(streams[what != CALL]).tolist()):
+            ledger.traffic.streams[number].replies += replies
+        at = np.concatenate([[0], np.cumsum(have)]) + len(self.arena)
+        self.arena += b"".join(data)
+        columns = (
+            at[:-1], at[1:], length, order + frame, times, np.full(len(rows), block.capture), block.first_frame + frame,
+            flow, streams, copies,
+        )  # fmt: skip
+        for name, values in zip(COLUMNS, columns, strict=True):
+            self.rows[name].frombytes(values.astype(np.int64).tobytes())
+
+    def _asked_for(self, rows: I64, data: list[bytes]) -> list[int]:
+        """The places of calls, and of replies that are kept."""
+        kept, call, reply = [], self.asked.call, self.asked.reply
+        columns = (rows[:, column].tolist() for column in (2, 5, 6, 7, 8))
+        for place, (flow, length, what, ident, flags) in enumerate(zip(*columns, strict=True)):
+            xid = int.from_bytes(data[place][:4], "big")
+            if what == CALL:
+                self._stale |= call(flow, xid)
+                if ident != -1:
+                    self.served.add(self.ledger.ends(flow)[1::2])
+            elif not reply(flow, xid) and not (
+                length <= ORPHAN
+                and not flags & (NFS_PORT | OTHER_CALLS)
+                and self._is_answer(flow, data[place], length, ident != -1)
+            ):
+                self.tables.flow_replies[flow] += 1
+                continue
+            kept.append(place)
+        return kept
 
     def seen(self, flow: int, ident: int, time: int, data: bytes) -> bool:
         """Is this the second copy of a frame? ``data`` is what must be the same besides the IP identification."""
-        src, dst, sport, dport = self.ledger.ends(flow) if flow >= 0 else (0, 0, 0, 0)
-        key = (src << 32 | dst, sport << 16 | dport, ident, data)
+        return self._again((self.ledger.ends(flow) if flow >= 0 else (0, 0, 0, 0), ident, data), time)
+
+    def _again(self, key: tuple[tuple[int, int, int, int], int, bytes], time: int) -> bool:
         before = self.recent.get(key)
         self.recent[key] = time
         return before is not None and abs(time - before) <= SWAPPED
 
     def batch(self, now: int) -> Messages:
         """The messages since the last batch."""
-        rows, flows = self.rows, np.array(self.rows.flow, np.int64)
-        known, which = np.unique(flows, return_inverse=True)
+        rows = {name: np.frombuffer(column, np.int64) for name, column in self.rows.items()}
+        known, which = np.unique(rows["flow"], return_inverse=True)
         ends = np.array([self.ledger.ends(flow) for flow in known.tolist()], np.int32).reshape(-1, 4)
+        order = np.argsort(rows["order"], kind="stable")
+        rows, which = {name: column[order] for name, column in rows.items()}, which[order]
         src, dst, sport, dport = ends[which].T
-        order = np.argsort(np.array(rows.order, np.int64), kind="stable")
         tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in known.tolist()], np.bool_)[which]
-        at, end, length, time, frame = (
-            np.array(column, np.int64)[order] for column in (rows.at, rows.end, rows.length, rows.time, rows.frame)
-        )
-        capture, stream = (np.array(column, np.int32)[order] for column in (rows.capture, rows.stream))
         found = Messages(
-            bytes(self.arena), at, end, length, time, capture, frame, src[order], dst[order],
-            sport[order], dport[order], tcp[order], stream, np.array(rows.duplicate, np.bool_)[order],
+            bytes(self.arena), rows["at"], rows["end"], rows["length"], rows["time"], rows["capture"].astype(np.int32),
+            rows["frame"], src, dst, sport, dport, tcp, rows["stream"].astype(np.int32), rows["duplicate"] == 1,
         )  # fmt: skip
         self.arena = bytearray()
-        self.rows = _Columns()
+        self.rows = _columns()
         self.recent = {key: time for key, time in self.recent.items() if now - time <= SWAPPED}
         return found
 
@@ -211,15 +257,14 @@ class Collector:
         return reserved or (src, sport) in self.served
 
     def _keep(self, flow: int, data: bytes, length: int, stamp: Stamp) -> None:
-        rows = self.rows
-        rows.at.append(len(self.arena))
+        order, time, capture, frame = stamp
+        at = len(self.arena)
         self.arena += data
-        rows.end.append(len(self.arena))
-        rows.length.append(length)
-        rows.order.append(stamp[0])
-        rows.time.append(stamp[1])
-        rows.capture.append(stamp[2])
-        rows.frame.append(stamp[3])
-        rows.flow.append(flow)
-        rows.stream.append(self.ledger.stream_number(flow))
-        rows.duplicate.append(False)
+        stream = self.ledger.stream_number(flow)
+        values = (at, len(self.arena), length, order, time, capture, frame, flow, stream, 0)
+        for name, value in zip(COLUMNS, values, strict=True):
+            self.rows[name].append(value)
+
+
+def _columns() -> dict[str, array[int]]:
+    return {name: array("q") for name in COLUMNS}

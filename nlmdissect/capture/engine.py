@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import compiled
 from .block import Block
@@ -56,7 +57,7 @@ class Engine:
 
     def scan(
         self, block: Block, begin: int, lane: int, scope: int, keep: int, slow: int
-    ) -> tuple[int, list[list[int]], list[int], bool]:
+    ) -> tuple[int, NDArray[np.int64], NDArray[np.int64], bool]:
         """Walk frames of a block from ``begin`` on: the first one not done, the rows (``rows.py``), the time of each
         row's frame, and whether a table is full. ``slow`` connections are on the slow road.
         """
@@ -68,8 +69,8 @@ class Engine:
                 np.frombuffer(block.buf, np.uint8), block.at, block.captured, block.wire, block.time, block.link,
                 self._record, lane, scope, base, keep, begin, self._out,
             )  # fmt: skip
-            found = self._out[:used].reshape(-1, WIDTH)
-            return done, found.tolist(), block.time[found[:, 1]].tolist(), full
+            found = self._out[:used].reshape(-1, WIDTH).copy()
+            return done, found, block.time[found[:, 1]], full
         start = perf_counter()
         at, captured, wire, time, link = self._lists(block)
         done, used = scan(
@@ -77,8 +78,8 @@ class Engine:
             self.tables, lane, scope, base, keep, begin, self._out,
         )  # fmt: skip
         self._spent += perf_counter() - start
-        rows = [self._out[k : k + WIDTH] for k in range(0, used, WIDTH)]
-        return done, rows, [time[row[1]] for row in rows], full
+        found = np.array(self._out[:used], np.int64).reshape(-1, WIDTH)
+        return done, found, block.time[found[:, 1]], full
 
     def _lists(self, block: Block) -> tuple[list[int], ...]:
         """The columns of a block as lists; of one that is visited several times they are kept."""

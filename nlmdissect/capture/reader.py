@@ -18,7 +18,7 @@ from .files import Progress, Recording
 from .fragments import Fragments, raw_packet
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
-from .messages import Batch, Kind, Quoted, Signal, Traffic
+from .messages import I64, Batch, Kind, Quoted, Signal, Traffic
 from .rows import (
     ACTIVE,
     ARP,
@@ -146,21 +146,18 @@ class MessageReader:
         self._collector.forget()
         return done
 
-    def _take(self, block: Block, rows: list[list[int]], times: list[int], order: int) -> None:
+    def _take(self, block: Block, rows: I64, times: I64, order: int) -> None:
         """Act on rows. ``order`` counts the frames of all blocks before this one."""
-        buf, collector, ledger = block.buf, self._collector, self._ledger
-        place = 0
-        while place < len(rows):
-            kind, i, a, b, c, d, e, f, g, h = rows[place]
-            stamp = (order + i, times[place], block.capture, block.first_frame + i)
+        buf, ledger = block.buf, self._ledger
+        others = (rows[:, 0] != MESSAGE).nonzero()[0]
+        before = 0
+        for place, row, time in zip(others.tolist(), rows[others].tolist(), times[others].tolist(), strict=True):
+            self._messages(block, rows[before:place], times[before:place], order)
+            before = place + 1
+            kind, i, a, b, c, d, e, f, g, h = row
+            stamp = (order + i, time, block.capture, block.first_frame + i)
             ledger.where = stamp[2:]
-            place += 1
-            if kind == MESSAGE:
-                first = place - 1
-                while place < len(rows) and rows[place][0] == MESSAGE:
-                    place += 1
-                collector.several(rows[first:place], times[first:place], order, block)
-            elif kind == SEGMENT:
+            if kind == SEGMENT:
                 self._slow.segment(a, b, c, d, buf[e : e + f], g, h, stamp)
             elif kind == SIGNAL:
                 self._tcp_signal(a, b, c, d, e, stamp)
@@ -185,6 +182,13 @@ class MessageReader:
                     ledger.defect("dns", "too_many_questions")
             elif kind == DEFECT:
                 ledger.defect(*REASONS[a])
+
+        self._messages(block, rows[before:], times[before:], order)
+
+    def _messages(self, block: Block, rows: I64, times: I64, order: int) -> None:
+        if len(rows):
+            self._ledger.where = block.capture, block.first_frame + int(rows[0, 1])
+            self._collector.several(rows, times, order, block)
 
     def _fragment(
         self, src: int, dst: int, data: bytes, size: int, part: int, ident: int, proto: int, stamp: Stamp

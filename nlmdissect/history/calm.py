@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.findings import At
+from nlmdissect.groups import groups
 from nlmdissect.history.fates import UNLOCKED, File, Owner, Row
 from nlmdissect.machines import hold, request
 from nlmdissect.machines.machine import Step
 from nlmdissect.rpc.calls import I64
-from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.requests import Bools, Op, Requests
 
 

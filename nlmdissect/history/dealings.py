@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.findings import At
+from nlmdissect.groups import mixed
 from nlmdissect.rpc.calls import I64, RPC_STATUS
-from nlmdissect.rpc.groups import mixed
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
 Who = tuple[int, int, int, int]  # server, client, fh, svid

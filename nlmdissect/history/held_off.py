@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nlmdissect.findings import At
+from nlmdissect.groups import mixed
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.implementations import PUT_OFF
 from nlmdissect.hosts.signs import SECOND, What
-from nlmdissect.rpc.groups import mixed
 from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Bools, Op, Request, Requests
 
 DECIDED = frozenset({GRANTED, "DENIED", BLOCKED})

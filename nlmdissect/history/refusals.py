@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nlmdissect.findings import At
+from nlmdissect.groups import mixed
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.rpc.groups import mixed
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
 NOLOCKS, DENIED = "DENIED_NOLOCKS", "DENIED"

@@ -16,6 +16,7 @@ import numpy as np
 
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.findings import At
+from nlmdissect.groups import groups, mixed
 from nlmdissect.hosts.implementations import (
     FREEBSD,
     GANESHA,
@@ -29,7 +30,6 @@ from nlmdissect.hosts.implementations import (
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.protocols import NSM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
-from nlmdissect.rpc.groups import groups, mixed
 from nlmdissect.rpc.requests import Op, Request, Requests
 
 _OWNER = re.compile(rb"(\d+)@")

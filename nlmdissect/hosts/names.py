@@ -16,10 +16,10 @@ import numpy as np
 from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
+from nlmdissect.groups import groups
 from nlmdissect.hosts.resolved import Resolved, Said, resolved
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
-from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.requests import Op, Requests
 
 SM_NOTIFY = 6

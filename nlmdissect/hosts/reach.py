@@ -22,11 +22,11 @@ import numpy as np
 
 from nlmdissect.capture.messages import Kind, Signal, Stream, Traffic
 from nlmdissect.findings import At
+from nlmdissect.groups import mixed
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.signs import GETPORT, SECOND
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
-from nlmdissect.rpc.groups import mixed
 from nlmdissect.rpc.requests import Bools, Op, Requests
 
 ICMP, ICMPV6 = 3, 1  # types "destination unreachable"

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from nlmdissect.groups import groups
 from nlmdissect.rpc.calls import I64, Texts
-from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.requests import OPS, Op, Request, Requests
 
 TURNS = 3  # A B A B: fewer may be chance

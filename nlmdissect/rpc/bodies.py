@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from nlmdissect.groups import groups
 from nlmdissect.protocols import NLM, NSM, PORTMAP, Procedure, find
 from nlmdissect.protocols.portmap import uaddr_port
 from nlmdissect.rpc.calls import NONE, Builder, Texts
-from nlmdissect.rpc.groups import groups
 from nlmdissect.xdr.columns import Columns, decode_columns
 from nlmdissect.xdr.schema import Struct, Xdr
 

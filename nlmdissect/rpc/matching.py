@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.capture.messages import Messages
+from nlmdissect.groups import groups, mixed
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import I64, NONE, Builder
-from nlmdissect.rpc.groups import groups, mixed
 from nlmdissect.rpc.headers import CALL, REPLY, Headers
 
 OPEN_CALLS = 1_000_000

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.capture.messages import Messages
+from nlmdissect.groups import groups
 from nlmdissect.protocols import Procedure, find
 from nlmdissect.rpc.bodies import Ints, intern, read_args, read_results, read_unasked
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Builder, Calls, Texts
-from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.headers import REPLY, Bad, Headers, read_headers, unwrap_replies
 from nlmdissect.rpc.matching import Match, Matcher
 from nlmdissect.xdr.columns import OK, TRUNCATED

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.findings import At
+from nlmdissect.groups import groups
 from nlmdissect.protocols.nlm import status_name
 from nlmdissect.rpc.calls import I64, NONE, RPC_STATUS, U64, Calls
-from nlmdissect.rpc.groups import groups
 
 Bools = NDArray[np.bool_]
 

@@ -22,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nlmdissect.findings import At
+from nlmdissect.groups import groups, mixed
 from nlmdissect.protocols import NLM
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.calls import I64, NONE, RPC_STATUS, Calls
-from nlmdissect.rpc.groups import groups, mixed
 from nlmdissect.rpc.requests import AT_A_TIME, OPS, Answer, Bools, Columns, Op, Request, Requests, Send, final, stat
 
 POLL_WITHIN = 300 * 10**9  # ns: the longest pause between two polls of one request that any known client makes

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.groups import groups
 from nlmdissect.history.dealings import RPC_ERRORS, who
 from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.rpc.groups import groups
 from nlmdissect.rpc.requests import GRANTED, Op, Request, final
 from nlmdissect.rules import assumptions, requested, words
 
