@@ -19,8 +19,7 @@ class Asked:
         """A wanted call went along ``flow``. Is it the first of a new generation, so that another one was let go of?"""
         full = len(self.young) >= GENERATION
         if full:
-            self.forgotten += sum(not answered for answered in self.old.values())
-            self.old, self.young = self.young, {}
+            self._grow_old()
         self.young.setdefault(flow << 32 | xid, False)
         return full
 
@@ -32,3 +31,28 @@ class Asked:
                 generation[key] = True
                 return True
         return False
+
+    def many(self, calls: list[bool], keys: list[int]) -> tuple[list[bool], bool]:
+        """The same for many in a row, by keys as in ``young``: which are calls, or replies whose call was seen; and
+        whether a generation was let go of.
+        """
+        found, forgot = [], False
+        for is_call, key in zip(calls, keys, strict=True):
+            if is_call:
+                if len(self.young) >= GENERATION:
+                    self._grow_old()
+                    forgot = True
+                self.young.setdefault(key, False)
+            elif key in self.young:
+                self.young[key] = True
+            elif key in self.old:
+                self.old[key] = True
+            else:
+                found.append(False)
+                continue
+            found.append(True)
+        return found, forgot
+
+    def _grow_old(self) -> None:
+        self.forgotten += sum(not answered for answered in self.old.values())
+        self.old, self.young = self.young, {}

@@ -7,10 +7,11 @@ from itertools import accumulate
 
 import numpy as np
 
-from nlmdissect.groups import groups
+from nlmdissect.groups import groups, mixed
 
 from .asked import Asked
 from .block import Block
+from .copies import Copies
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import I64, Messages
@@ -18,11 +19,6 @@ from .probe import CALL, OTHER, be32, is_reply
 from .rows import WIDTH
 from .tables import NFS_PORT, OTHER_CALLS, WANTED, WANTED_CALLS, Tables, asked_slot
 from .verifiers import LONGEST, asked_nfs, take_answer
-
-SWAPPED = 50_000_000
-"""ns within which the same bytes with the same IP identification are a second copy of one frame. No RPC implementation
-retransmits that fast (Linux: not before 100 ms), and copies of mirrors, taps and ``-i any`` lie some microseconds
-apart; a routed hop adds a queue."""
 
 ORPHAN = 4096
 """Longest reply without a call that is kept. Those of NLM, NSM and portmap are short; a READ reply is not."""
@@ -47,7 +43,7 @@ class Collector:
         self._stale = False  # the hot loop guesses from calls that are not remembered any more
         self.served: set[tuple[int, int]] = set()
         """UDP ports that calls went to: (endpoint, port)."""
-        self.recent: dict[tuple[tuple[int, int, int, int], int, bytes], int] = {}
+        self.copies = Copies()
         self.arena = bytearray()
         self.rows = _columns()
 
@@ -134,18 +130,22 @@ class Collector:
         """The same as ``few``, by column where that is possible."""
         ledger = self.ledger
         data = [block.buf[at : at + have] for at, have in rows[:, 3:5].tolist()]
-        kept = np.array(self._asked_for(rows, data), np.int64)
-        rows, times = rows[kept], times[kept]
+        xid = np.frombuffer(b"".join([of[:4] for of in data]), ">u4").astype(np.int64)
+        kept = self._asked_for(rows, xid, data)
+        rows, times, xid = rows[kept], times[kept], xid[kept]
         if len(kept) < len(data):
             data = [data[place] for place in kept.tolist()]
         frame, flow, _, have, length, what, ident = rows[:, 1:8].T
         known, flows = groups(flow)
-        udp = (ident != -1).nonzero()[0]
         ends = [ledger.ends(number) for number in flow[known].tolist()]
         copies = np.zeros(len(rows), np.bool_)
-        bodies = [data[n] for n in udp.tolist()]
-        keys = zip([ends[n] for n in flows[udp].tolist()], ident[udp].tolist(), bodies, strict=True)
-        copies[udp] = [self._again(key, time) for key, time in zip(keys, times[udp].tolist(), strict=True)]
+        udp = (ident != -1).nonzero()[0]
+        if len(udp):
+            whose = np.array(ends, np.int64)[flows[udp]]
+            bodies = data if len(udp) == len(data) else [data[n] for n in udp.tolist()]
+            keys = list(zip([ends[n] for n in flows[udp].tolist()], ident[udp].tolist(), bodies, strict=True))
+            again = self.copies.several(mixed(*whose.T, ident[udp], xid[udp], have[udp]), keys, times[udp])
+            copies[udp] = False if again is None else again
         streams = np.array([ledger.stream_number(number) for number in flow[known].tolist()], np.int64)[flows]
         whole = ((what == CALL) & (have >= 20)).nonzero()[0]
         words = np.frombuffer(b"".join([data[n][12:20] for n in whole.tolist()]), ">u4").reshape(-1, 2).astype(np.int64)
@@ -164,34 +164,27 @@ class Collector:
         for name, values in zip(COLUMNS, columns, strict=True):
             self.rows[name].frombytes(values.astype(np.int64).tobytes())
 
-    def _asked_for(self, rows: I64, data: list[bytes]) -> list[int]:
+    def _asked_for(self, rows: I64, xid: I64, data: list[bytes]) -> I64:
         """The places of calls, and of replies that are kept."""
-        kept, call, reply = [], self.asked.call, self.asked.reply
-        columns = (rows[:, column].tolist() for column in (2, 5, 6, 7, 8))
-        for place, (flow, length, what, ident, flags) in enumerate(zip(*columns, strict=True)):
-            xid = int.from_bytes(data[place][:4], "big")
-            if what == CALL:
-                self._stale |= call(flow, xid)
-                if ident != -1:
-                    self.served.add(self.ledger.ends(flow)[1::2])
-            elif not reply(flow, xid) and not (
-                length <= ORPHAN
-                and not flags & (NFS_PORT | OTHER_CALLS)
-                and self._is_answer(flow, data[place], length, ident != -1)
-            ):
-                self.tables.flow_replies[flow] += 1
-                continue
-            kept.append(place)
-        return kept
+        flow, length, what, ident, flags = (rows[:, column] for column in (2, 5, 6, 7, 8))
+        call = what == CALL
+        wanted, forgot = self.asked.many(call.tolist(), (np.where(call, flow, flow ^ 1) << 32 | xid).tolist())
+        self._stale |= forgot
+        kept = np.array(wanted, np.bool_)
+        served = (call & (ident != -1)).nonzero()[0]
+        served = served[groups(flow[served])[0]]  # the first call of each flow
+        for place in (~kept & (length <= ORPHAN) & (flags & (NFS_PORT | OTHER_CALLS) == 0)).nonzero()[0].tolist():
+            before, served = served[served < place], served[served > place]
+            self.served.update(self.ledger.ends(number)[1::2] for number in flow[before].tolist())
+            kept[place] = self._is_answer(int(flow[place]), data[place], int(length[place]), bool(ident[place] != -1))
+        self.served.update(self.ledger.ends(number)[1::2] for number in flow[served].tolist())
+        for number in flow[~kept].tolist():
+            self.tables.flow_replies[number] += 1
+        return kept.nonzero()[0]
 
     def seen(self, flow: int, ident: int, time: int, data: bytes) -> bool:
         """Is this the second copy of a frame? ``data`` is what must be the same besides the IP identification."""
-        return self._again((self.ledger.ends(flow) if flow >= 0 else (0, 0, 0, 0), ident, data), time)
-
-    def _again(self, key: tuple[tuple[int, int, int, int], int, bytes], time: int) -> bool:
-        before = self.recent.get(key)
-        self.recent[key] = time
-        return before is not None and abs(time - before) <= SWAPPED
+        return self.copies.seen((self.ledger.ends(flow) if flow >= 0 else (0, 0, 0, 0), ident, data), time)
 
     def batch(self, now: int) -> Messages:
         """The messages since the last batch."""
@@ -208,7 +201,7 @@ class Collector:
         )  # fmt: skip
         self.arena = bytearray()
         self.rows = _columns()
-        self.recent = {key: time for key, time in self.recent.items() if now - time <= SWAPPED}
+        self.copies.forget(now)
         return found
 
     def forget(self) -> None:

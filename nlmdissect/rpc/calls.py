@@ -7,7 +7,9 @@ their numbers are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -37,10 +39,13 @@ class Texts:
         self._bytes: list[bytes] = []
 
     def number(self, text: bytes) -> int:
-        found = self._numbers.get(text)
-        if found is None:
-            found = self._numbers[text] = len(self._bytes)
-            self._bytes.append(text)
+        return self.numbers([text])[0]
+
+    def numbers(self, texts: Iterable[bytes]) -> list[int]:
+        """The numbers of many."""
+        known = self._numbers
+        found = [known.setdefault(text, len(known)) for text in texts]
+        self._bytes += reversed([*islice(reversed(known), len(known) - len(self._bytes))])  # the new ones
         return found
 
     def __getitem__(self, number: int) -> bytes:

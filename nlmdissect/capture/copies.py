@@ -1,0 +1,63 @@
+"""Second copies of one frame, as mirrors, taps and ``-i any`` make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .messages import I64
+
+SWAPPED = 50_000_000
+"""ns within which the same bytes with the same IP identification are a second copy of one frame. No RPC implementation
+retransmits that fast (Linux: not before 100 ms), and copies of mirrors, taps and ``-i any`` lie some microseconds
+apart; a routed hop adds a queue."""
+
+Ends = tuple[int, int, int, int]
+Key = tuple[Ends, int, bytes]
+"""(src, dst, sport, dport), IP identification, and what else must be the same."""
+
+
+class Copies:
+    """Remembers what came within ``SWAPPED``."""
+
+    def __init__(self) -> None:
+        self._recent: dict[Key, int] = {}
+        self._newest = -SWAPPED - 1
+        self._tail: tuple[NDArray[np.uint64], list[Key], list[int]] = np.zeros(0, np.uint64), [], []
+
+    def seen(self, key: Key, time: int) -> bool:
+        """Is this the second copy of a frame?"""
+        self._remember()
+        return self._seen(key, time)
+
+    def several(self, mixes: NDArray[np.uint64], keys: Sequence[Key], times: I64) -> list[bool] | None:
+        """The same for many at once; None: none is. ``mixes`` are equal where keys are, and seldom else."""
+        tail, _, _ = self._tail
+        both = np.sort(np.concatenate([tail, mixes]))
+        soon = (times <= self._newest + SWAPPED).nonzero()[0].tolist()
+        if not (both[1:] == both[:-1]).any() and not any(keys[place] in self._recent for place in soon):
+            last = (times >= times.max() - SWAPPED).nonzero()[0]
+            self._tail = mixes[last], [keys[place] for place in last.tolist()], times[last].tolist()
+            return None
+        self._remember()
+        return [self._seen(key, time) for key, time in zip(keys, times.tolist(), strict=True)]
+
+    def forget(self, now: int) -> None:
+        """Let go of what is older than that."""
+        self._recent = {key: time for key, time in self._recent.items() if now - time <= SWAPPED}
+
+    def _remember(self) -> None:
+        """Whatever came by column is in the dictionary too."""
+        mixes, keys, times = self._tail
+        if keys:
+            self._recent.update(zip(keys, times, strict=True))
+            self._newest = max(self._newest, *times)
+            self._tail = mixes[:0], [], []
+
+    def _seen(self, key: Key, time: int) -> bool:
+        before = self._recent.get(key)
+        self._recent[key] = time
+        self._newest = max(self._newest, time)
+        return before is not None and abs(time - before) <= SWAPPED
