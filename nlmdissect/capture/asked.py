@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+I64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
 GENERATION = 1 << 18
 """Calls that are remembered for certain; up to twice as many are."""
 
@@ -32,26 +38,35 @@ class Asked:
                 return True
         return False
 
-    def many(self, calls: list[bool], keys: list[int]) -> tuple[list[bool], bool]:
+    def many(self, calls: Bools, keys: I64) -> tuple[Bools, bool]:
         """The same for many in a row, by keys as in ``young``: which are calls, or replies whose call was seen; and
         whether a generation was let go of.
         """
+        if len(self.young) + len(keys) <= GENERATION:
+            return self._together(calls, keys), False
         found, forgot = [], False
-        for is_call, key in zip(calls, keys, strict=True):
-            if is_call:
-                if len(self.young) >= GENERATION:
-                    self._grow_old()
-                    forgot = True
-                self.young.setdefault(key, False)
-            elif key in self.young:
-                self.young[key] = True
-            elif key in self.old:
-                self.old[key] = True
-            else:
-                found.append(False)
-                continue
-            found.append(True)
-        return found, forgot
+        for is_call, key in zip(calls.tolist(), keys.tolist(), strict=True):
+            forgot |= is_call and self.call(key >> 32, key & 0xFFFFFFFF)
+            found.append(is_call or self.reply(key >> 32 ^ 1, key & 0xFFFFFFFF))
+        return np.array(found, np.bool_), forgot
+
+    def _together(self, calls: Bools, keys: I64) -> Bools:
+        found = calls.copy()
+        asked, place = np.unique(keys[calls], return_index=True)
+        first = calls.nonzero()[0][place]
+        replies = (~calls).nonzero()[0]
+        where = np.searchsorted(asked, keys[replies])
+        here = where < len(asked)
+        here[here] = (asked[where[here]] == keys[replies][here]) & (first[where[here]] < replies[here])
+        found[replies[here]] = True
+        for number in replies[~here].tolist():
+            found[number] = self.reply(int(keys[number]) >> 32 ^ 1, int(keys[number]) & 0xFFFFFFFF)
+        fresh = dict.fromkeys(asked.tolist(), False)
+        for key in fresh.keys() & self.young.keys():
+            del fresh[key]
+        self.young |= fresh
+        self.young |= dict.fromkeys(keys[replies[here]].tolist(), True)
+        return found
 
     def _grow_old(self) -> None:
         self.forgotten += sum(not answered for answered in self.old.values())

@@ -11,7 +11,7 @@ from nlmdissect.groups import groups, mixed
 
 from .asked import Asked
 from .block import Block
-from .copies import Copies
+from .copies import Copies, Key
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import I64, Messages
@@ -129,8 +129,10 @@ class Collector:
     def many(self, rows: I64, times: I64, order: int, block: Block) -> None:
         """The same as ``few``, by column where that is possible."""
         ledger = self.ledger
-        data = [block.buf[at : at + have] for at, have in rows[:, 3:5].tolist()]
-        xid = np.frombuffer(b"".join([of[:4] for of in data]), ">u4").astype(np.int64)
+        buf, at = block.buf, rows[:, 3]
+        data = [buf[begin:end] for begin, end in zip(at.tolist(), (at + rows[:, 4]).tolist(), strict=True)]
+        word = np.ndarray((len(buf) - 3,), ">u4", buf, strides=(1,))  # at any position
+        xid = word[at].astype(np.int64)
         kept = self._asked_for(rows, xid, data)
         rows, times, xid = rows[kept], times[kept], xid[kept]
         if len(kept) < len(data):
@@ -142,17 +144,21 @@ class Collector:
         udp = (ident != -1).nonzero()[0]
         if len(udp):
             whose = np.array(ends, np.int64)[flows[udp]]
-            bodies = data if len(udp) == len(data) else [data[n] for n in udp.tolist()]
-            keys = list(zip([ends[n] for n in flows[udp].tolist()], ident[udp].tolist(), bodies, strict=True))
-            again = self.copies.several(mixed(*whose.T, ident[udp], xid[udp], have[udp]), keys, times[udp])
-            copies[udp] = False if again is None else again
+
+
+            def key(place: int) -> Key:
+                number = int(udp[place])
+                return ends[flows[number]], int(ident[number]), data[number]
+
+            mixes = mixed(*whose.T, ident[udp], xid[udp], have[udp])
+            copies[udp] = self.copies.several(mixes, key, times[udp])
         streams = np.array([ledger.stream_number(number) for number in flow[known].tolist()], np.int64)[flows]
         whole = ((what == CALL) & (have >= 20)).nonzero()[0]
-        words = np.frombuffer(b"".join([data[n][12:20] for n in whole.tolist()]), ">u4").reshape(-1, 2).astype(np.int64)
-        calls, which = groups(flow[whole], *words.T)
-        for n, count in zip(calls.tolist(), np.bincount(which).tolist(), strict=True):
-            program, version = words[n].tolist()
-            ledger.count(int(flow[whole[n]]), program, version, count)
+        kinds = flow[whole], word[rows[whole, 3] + 12].astype(np.int64), word[rows[whole, 3] + 16].astype(np.int64)
+        calls, which = groups(*kinds)
+        for place, count in zip(calls.tolist(), np.bincount(which).tolist(), strict=True):
+            number, program, version = (int(column[place]) for column in kinds)
+            ledger.count(number, program, version, count)
         for number, replies in enumerate(np.bincount(streams[what != CALL]).tolist()):
             ledger.traffic.streams[number].replies += replies
         at = np.concatenate([[0], np.cumsum(have)]) + len(self.arena)
@@ -168,9 +174,8 @@ class Collector:
         """The places of calls, and of replies that are kept."""
         flow, length, what, ident, flags = (rows[:, column] for column in (2, 5, 6, 7, 8))
         call = what == CALL
-        wanted, forgot = self.asked.many(call.tolist(), (np.where(call, flow, flow ^ 1) << 32 | xid).tolist())
+        kept, forgot = self.asked.many(call, np.where(call, flow, flow ^ 1) << 32 | xid)
         self._stale |= forgot
-        kept = np.array(wanted, np.bool_)
         served = (call & (ident != -1)).nonzero()[0]
         served = served[groups(flow[served])[0]]  # the first call of each flow
         for place in (~kept & (length <= ORPHAN) & (flags & (NFS_PORT | OTHER_CALLS) == 0)).nonzero()[0].tolist():

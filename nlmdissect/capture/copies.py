@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .messages import I64
+from .messages import I64, Bools
 
 SWAPPED = 50_000_000
 """ns within which the same bytes with the same IP identification are a second copy of one frame. No RPC implementation
@@ -32,17 +32,17 @@ class Copies:
         self._remember()
         return self._seen(key, time)
 
-    def several(self, mixes: NDArray[np.uint64], keys: Sequence[Key], times: I64) -> list[bool] | None:
-        """The same for many at once; None: none is. ``mixes`` are equal where keys are, and seldom else."""
+    def several(self, mixes: NDArray[np.uint64], key: Callable[[int], Key], times: I64) -> Bools:
+        """The same for many at once. ``mixes`` are equal where keys are, and seldom else."""
         tail, _, _ = self._tail
         both = np.sort(np.concatenate([tail, mixes]))
         soon = (times <= self._newest + SWAPPED).nonzero()[0].tolist()
-        if not (both[1:] == both[:-1]).any() and not any(keys[place] in self._recent for place in soon):
+        if not (both[1:] == both[:-1]).any() and not any(key(place) in self._recent for place in soon):
             last = (times >= times.max() - SWAPPED).nonzero()[0]
-            self._tail = mixes[last], [keys[place] for place in last.tolist()], times[last].tolist()
-            return None
+            self._tail = mixes[last], [key(place) for place in last.tolist()], times[last].tolist()
+            return np.zeros(len(mixes), np.bool_)
         self._remember()
-        return [self._seen(key, time) for key, time in zip(keys, times.tolist(), strict=True)]
+        return np.array([self._seen(key(place), time) for place, time in enumerate(times.tolist())], np.bool_)
 
     def forget(self, now: int) -> None:
         """Let go of what is older than that."""

@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.findings import At
+from nlmdissect.groups import groups
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
@@ -85,7 +88,8 @@ def loopback(
     host of some captures, as far as the user says it.
     """
     scopes = names.endpoints.scopes
-    local = [row for row in (calls.frame > 0).nonzero()[0].tolist() if scopes[int(calls.src[row])] != NETWORK]
+    here = np.array([number for number, scope in enumerate(scopes) if scope != NETWORK], np.int64)
+    local = ((calls.frame > 0) & np.isin(calls.src, here)).nonzero()[0].tolist()
     owner = _owners(calls, texts, names, local)
     owner |= {
         scopes[int(calls.src[row])]: h for row in local if (h := (given or {}).get(int(calls.capture[row]))) is not None
@@ -156,7 +160,9 @@ def _partners(calls: Calls, scopes: list[int]) -> dict[int, set[int]]:
     """With whom each host of the network had dealings over locks."""
     found: dict[int, set[int]] = defaultdict(set)
     nlm = calls.program == NLM
-    for a, b in set(zip(calls.src[nlm].tolist(), calls.dst[nlm].tolist(), strict=True)):
+    src, dst = calls.src[nlm], calls.dst[nlm]
+    first, _ = groups(src, dst)
+    for a, b in zip(src[first].tolist(), dst[first].tolist(), strict=True):
         if scopes[a] == NETWORK:
             found[a].add(b)
             found[b].add(a)

@@ -159,9 +159,12 @@ class Calls:
         return At(int(self.reply_time[row]), int(self.reply_capture[row]), int(self.reply_frame[row]))
 
 
+MOMENT = ("order", "frame", "capture", "time")
+
+
 class Builder:
     """Columns of ``Calls`` that grow batch by batch; rows of earlier batches may still change (their answers arrive
-    later).
+    later). A column exists from when it is asked for.
     """
 
     # fmt: off
@@ -173,8 +176,8 @@ class Builder:
     WIDE = frozenset({"offset", "length", "holder_offset", "holder_length"})
 
     def __init__(self) -> None:
-        self.rows = 0
-        self._columns: dict[str, NDArray[Any]] = {f.name: self._new(f.name, 1024) for f in fields(Calls)}
+        self.rows, self._room = 0, 1024
+        self._columns: dict[str, NDArray[Any]] = {}
 
     def _new(self, name: str, rows: int) -> NDArray[Any]:
         return np.full(rows, 0 if name in self.ZERO else NONE, np.uint64 if name in self.WIDE else np.int64)
@@ -182,25 +185,28 @@ class Builder:
     def extend(self, rows: int) -> slice:
         """Make room for ``rows`` more rows and say where they are."""
         first, self.rows = self.rows, self.rows + rows
-        room = len(self._columns["order"])
-        if self.rows > room:
+        more = self.rows - self._room
+        if more > 0:
+            more = max(more, self._room)
+            self._room += more
             for name, column in self._columns.items():
-                self._columns[name] = np.concatenate([column, self._new(name, max(self.rows - room, room))])
+                self._columns[name] = np.concatenate([column, self._new(name, more)])
         return slice(first, self.rows)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._columns:
+            self._columns[name] = self._new(name, self._room)
         return self._columns[name]
 
     def finish(self) -> Calls:
         """The table, in the order of the recording; ``order`` and ``reply_order`` count its messages from 0."""
-        columns = {name: column[: self.rows] for name, column in self._columns.items()}
+        empty = {f.name: np.broadcast_to(self._new(f.name, 1), self.rows) for f in fields(Calls)}
+        needed = {"repeats", *MOMENT, *(f"reply_{name}" for name in MOMENT)}
+        columns = {name: self[name][: self.rows] for name in self._columns.keys() | needed}
         here, answered = columns["frame"] > 0, columns["reply_frame"] > 0
-        when = [
-            np.concatenate([columns[name][here], columns[f"reply_{name}"][answered]])
-            for name in ("order", "frame", "capture", "time")
-        ]
+        when = [np.concatenate([columns[name][here], columns[f"reply_{name}"][answered]]) for name in MOMENT]
         rank = np.empty(len(when[0]), np.int64)
-        rank[np.lexsort((*when[:3], _never_back(when[3], when[2], when[1])))] = np.arange(len(rank))
+        rank[_sorted(*when[:3], time=_never_back(when[3], when[2], when[1]))] = np.arange(len(rank))
         calls = int(here.sum())
         columns["order"][here], columns["reply_order"][answered] = rank[:calls], rank[calls:]
         columns["order"][~here] = columns["reply_order"][~here]
@@ -210,7 +216,15 @@ class Builder:
         renumber[-1] = NONE
         columns = {name: column[order] for name, column in columns.items()}
         columns["repeats"] = renumber[columns["repeats"]]
-        return Calls(**columns)
+        return Calls(**empty | columns)
+
+
+def _sorted(order: I64, frame: I64, capture: I64, time: I64) -> I64:
+    """Rows by time, capture, frame, and order; nearly always they are by their order already."""
+    by = np.argsort(order, kind="stable")
+    t, c, f = time[by], capture[by], frame[by]
+    later = (t[1:] > t[:-1]) | ((t[1:] == t[:-1]) & ((c[1:] > c[:-1]) | ((c[1:] == c[:-1]) & (f[1:] >= f[:-1]))))
+    return by if later.all() else np.lexsort((order, frame, capture, time))
 
 
 def _never_back(time: I64, capture: I64, frame: I64) -> I64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.groups import groups
 from nlmdissect.history.history import History
 from nlmdissect.protocols import NLM, NSM
 from nlmdissect.rules import words
@@ -25,14 +26,10 @@ def one_sided_capture(history: History) -> Iterator[Verdict]:
     What to do: capture on one of the two hosts, or mirror both directions of the port.
     """
     calls = history.calls
-    lock = (
-        ((calls.program == NLM) | (calls.program == NSM) | ((calls.program == -1) & (calls.frame == 0)))
-        .nonzero()[0]
-        .tolist()
-    )
-    first: dict[tuple[int, int], int] = {}
-    for row in lock:
-        first.setdefault((int(calls.src[row]), int(calls.dst[row])), row)
+    ours = (calls.program == NLM) | (calls.program == NSM) | ((calls.program == -1) & (calls.frame == 0))
+    lock = ours.nonzero()[0]
+    rows = lock[groups(calls.src[lock], calls.dst[lock])[0]].tolist()
+    first = {(int(calls.src[row]), int(calls.dst[row])): row for row in rows}
     yield Judged(len(first))
     seen = history.visibility.directions
     reported: set[frozenset[int]] = set()
