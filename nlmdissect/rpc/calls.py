@@ -206,7 +206,7 @@ class Builder:
         here, answered = columns["frame"] > 0, columns["reply_frame"] > 0
         when = [np.concatenate([columns[name][here], columns[f"reply_{name}"][answered]]) for name in MOMENT]
         rank = np.empty(len(when[0]), np.int64)
-        rank[_sorted(*when[:3], time=_never_back(when[3], when[2], when[1]))] = np.arange(len(rank))
+        rank[_sorted(when[0], when[1], when[2], _never_back(when[3], when[2], when[1]))] = np.arange(len(rank))
         calls = int(here.sum())
         columns["order"][here], columns["reply_order"][answered] = rank[:calls], rank[calls:]
         columns["order"][~here] = columns["reply_order"][~here]
