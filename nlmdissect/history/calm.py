@@ -48,8 +48,8 @@ class Calm:
 
     def steps(self, first: int) -> Iterator[Step]:
         """What the machines of the requests, and of the holds with these numbers, do."""
-        for place, number in enumerate(self.lock.tolist()):
-            lock, unlock = self.requests[number], self.requests[int(self.unlock[place])]
+        taken = zip(self.requests.take(self.lock), self.requests.take(self.unlock), strict=True)
+        for place, (number, (lock, unlock)) in enumerate(zip(self.lock.tolist(), taken, strict=True)):
             asked, granted = lock.at, lock.answers[0].at
             yield request.REQUEST.step(asked, number, request.R.UNSEEN, request.E.ASK)[1]
             yield request.REQUEST.step(granted, number, request.R.ASKED, request.E.GRANTED)[1]

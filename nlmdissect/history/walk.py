@@ -70,8 +70,8 @@ def walk(
         for order, granted, server, client in found.first_after(np.array(sorted(event.order for event in agenda))):
             agenda.append(_Event(order, granted.time, partial(walker.watching.locked, server, client, granted)))
         loud[found.lock] = loud[found.unlock] = False
-    for number in loud.nonzero()[0].tolist():
-        agenda += walker.agenda_of(number, requests[number])
+    for number, r in zip(loud.nonzero()[0].tolist(), requests.where(loud), strict=True):
+        agenda += walker.agenda_of(number, r)
     agenda.sort(key=lambda event: event.order)
     for event in agenda:
         if until is None or event.time <= until:
