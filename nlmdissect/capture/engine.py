@@ -6,6 +6,7 @@ is left would take as long, a byte, as what is done; a pipe is expected to go on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -48,7 +49,7 @@ class Engine:
         self.use(functions)
         return True
 
-    def use(self, functions: compiled.Compiled) -> None:
+    def use(self, functions: Callable[[compiled.Function], compiled.Function]) -> None:
         """Go on with compiled code, and with other tables."""
         self._scan = functions(scan)
         self._record, self.tables = compiled.record_of(self.tables)
