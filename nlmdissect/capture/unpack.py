@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from io import FileIO
+from select import select
 from typing import BinaryIO
 
 from ..errors import CaptureError
-from .ahead import ahead
 from .formats import compression_of
 
 PACKED = 1 << 16  # bytes read at a time
-HERE = 1 << 20  # bytes unpacked before a thread is worth it
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
 XZ_OUTPUT = 1 << 12
@@ -38,11 +37,11 @@ class Unpacked:
         self.compression = compression_of(self._ahead)
         match self.compression:
             case "gzip":
-                self._pieces = self._in_turn(self._gzip())
+                self._pieces = self._gzip()
             case "zstd":
-                self._pieces = self._in_turn(self._zstd())
+                self._pieces = self._zstd()
             case "xz":
-                self._pieces = self._in_turn(self._xz())
+                self._pieces = self._xz()
             case _:
                 self._pieces = self._plain()
         self._rest = memoryview(b"")
@@ -51,7 +50,7 @@ class Unpacked:
     def read(self, size: int, before: bytes = b"") -> bytes:
         """``before``, which was read last, and the next ``size`` bytes; fewer only at the end."""
         if self._plain_file and before and not self._rest:
-            return self._again(len(before), size)
+            return self._again(before, size)
         # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
         rest, pieces, have = self._rest, [memoryview(before)], 0
         while True:
@@ -66,14 +65,16 @@ class Unpacked:
                 self._rest = rest
                 return b"".join(pieces)
 
-    def _again(self, back: int, size: int) -> bytes:
+    def _again(self, before: bytes, size: int) -> bytes:
         """The last bytes of a plain file and the next: to read a few once more is cheaper than to copy many."""
+        back = len(before)
         try:
             self._raw.seek(-back, os.SEEK_CUR)
         except OSError as error:
             raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
         self.consumed -= back
-        return self._fetch(back + size)
+        data = self._fetch(back + size)
+        return data if len(data) >= back else before  # the file has become shorter
 
     def put_back(self, data: bytes) -> None:
         """Give ``data`` again at the next read: for the first bytes, which tell the format."""
@@ -83,32 +84,28 @@ class Unpacked:
         self._pieces.close()
         self._raw.close()
 
-    def _in_turn(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-        """The beginning of a packed file here, for it may be all that is wanted; the rest in another thread."""
-        given = 0
-        for piece in pieces:
-            yield piece
-            given += len(piece)
-            if given > HERE:
-                yield from ahead(pieces)
-                return
-
     def _fetch(self, size: int) -> bytes:
+        data: bytes | None
         if self._ahead:
             data, self._ahead = self._ahead, b""
             return data
         try:
-            data = self._raw.read(size)
+            while (data := self._read(size)) is None:
+                select([self._raw], [], [])
         except OSError as error:
             raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
         self.consumed += len(data)
         return data
 
+    def _read(self, size: int) -> bytes | None:
+        """None: there is nothing yet, and another process has told the pipe not to wait."""
+        return self._raw.read(size)
+
     def _plain(self) -> Generator[bytes, None, None]:
         while data := self._fetch(self._wanted):
             yield data
 
-    def _gzip(self) -> Iterator[bytes]:
+    def _gzip(self) -> Generator[bytes, None, None]:
         import zlib
 
         data = self._fetch(PACKED)
@@ -130,7 +127,7 @@ class Unpacked:
                     yield piece
             data = self._next_member(member.unused_data, "gzip")
 
-    def _xz(self) -> Iterator[bytes]:
+    def _xz(self) -> Generator[bytes, None, None]:
         import lzma
 
         data = self._fetch(PACKED)
@@ -150,7 +147,7 @@ class Unpacked:
                     yield piece
             data = self._next_member(stream.unused_data, "xz")
 
-    def _zstd(self) -> Iterator[bytes]:
+    def _zstd(self) -> Generator[bytes, None, None]:
         import zstandard
 
         data = self._fetch(PACKED)
