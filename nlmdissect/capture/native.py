@@ -1,10 +1,11 @@
 """Machine code in files, and how it is called: the door to llvmlite.
 
 Theory of operation. numba compiles a function to the LLVM language; here that becomes an object file, which can be
-kept. To run it again neither numba nor what it knows of Python is needed, so it is there ten times as soon. What the
-code says to Python when it fails is never said, for it cannot fail: those names lead to ``os.abort``.
+kept. To run it again neither numba nor what it knows of Python is needed, so it is there ten times as soon. What it
+calls of them is for exceptions, which this code never raises: those calls lead to ``os.abort``, and get names of their
+own, for names of numba belong to numba, which may come into this process later.
 
-A kept file is the SHA-256 of the rest, one line of JSON (the names that the code takes from outside), and the object.
+A kept file is the SHA-256 of the rest, one line that says how many such names there are, and the object.
 Arrays go as an address and a length, the tables as an address, numbers as 64 bits; results are written to an array.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any
 
 ENTRY = "nlmdissect"  # what the function is called in its object
+NEVER = "nlmdissect_never_"
 DIGEST = 32  # bytes
 ARRAY, RECORD, NUMBER = "array", "record", "number"
 KINDS = {"bytes": ARRAY, "Ints": ARRAY, "list[int]": ARRAY, "Tables": RECORD, "int": NUMBER, "bool": NUMBER}
@@ -51,8 +52,10 @@ def keep(text: str, name: str) -> bytes:
     module = llvm.parse_assembly(text)
     module.get_function(name).name = ENTRY
     named = [*module.functions, *module.global_variables]
-    outside = [value.name for value in named if value.is_declaration and not value.name.startswith("llvm.")]
-    rest: bytes = json.dumps(outside).encode() + b"\n" + _machine().emit_object(module)
+    outside = [value for value in named if value.is_declaration and not value.name.startswith("llvm.")]
+    for number, value in enumerate(outside):
+        value.name = f"{NEVER}{number}"
+    rest: bytes = b"%d\n" % len(outside) + _machine().emit_object(module)
     return hashlib.sha256(rest).digest() + rest
 
 
@@ -63,9 +66,8 @@ def load(kept: bytes, plain: Callable[..., Any]) -> Callable[..., Any]:
         raise ValueError("not what was written")
     outside, _, code = rest.partition(b"\n")
     llvm, _, _ = _target()
-    for name in json.loads(outside):
-        if llvm.address_of_symbol(name) is None:
-            llvm.add_symbol(name, ctypes.cast(_abort, ctypes.c_void_p).value)
+    for number in range(int(outside)):
+        llvm.add_symbol(f"{NEVER}{number}", ctypes.cast(_abort, ctypes.c_void_p).value)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

@@ -219,6 +219,21 @@ def test_what_is_kept_needs_no_numba(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_what_is_kept_leaves_numba_alone(folder: Path) -> None:
+    """Its names in the process are its own, whoever needs them first: an exception in its code is one."""
+    code = (
+        "from pathlib import Path; from nlmdissect.capture import compiled\n"
+        f"compiled.Compiled(Path({str(folder)!r}))\n"
+        "import numba, numpy\n"
+        "try:\n"
+        "    numba.njit(boundscheck=True)(lambda a, i: a[i])(numpy.zeros(3), 5)\n"
+        "except IndexError:\n"
+        "    print('out of bounds')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert done.stdout == b"out of bounds\n"
+
+
 def test_damaged_code_is_not_run(folder: Path, tmp_path: Path) -> None:
     for damage in (lambda code: code[:-1], lambda code: code[:40] + b"?" + code[41:], lambda code: b""):
         for file in folder.iterdir():
@@ -298,14 +313,15 @@ def test_what_can_be_kept_costs_less(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert prices == [compiled.KEPT, compiled.COMPILE]
 
 
-def test_without_numba_there_is_only_python() -> None:
+def test_without_numba_there_is_only_python(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "from nlmdissect.capture import compiled\n"
         "assert compiled.load() is None and compiled.functions() is None\n"
         "assert compiled.price() == float('inf')"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    empty = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=empty)
 
 
 def test_every_table_is_in_the_record() -> None:
