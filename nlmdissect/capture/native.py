@@ -2,8 +2,8 @@
 
 Theory of operation. numba compiles a function to the LLVM language; here that becomes an object file, which can be
 kept. To run it again neither numba nor what it knows of Python is needed, so it is there ten times as soon. What it
-calls of them is for exceptions, which this code never raises: those calls lead to ``os.abort``, and get names of their
-own, for names of numba belong to numba, which may come into this process later.
+calls of them is for exceptions, which this code never raises: those calls end the process, and get names of their own,
+for names of numba belong to numba, which may come into this process later.
 
 A kept file is the SHA-256 of the rest, one line that says how many such names there are, and the object.
 Arrays go as an address and a length, the tables as an address, numbers as 64 bits; results are written to an array.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -25,7 +24,6 @@ DIGEST = 32  # bytes
 ARRAY, RECORD, NUMBER = "array", "record", "number"
 KINDS = {"bytes": ARRAY, "Ints": ARRAY, "list[int]": ARRAY, "Tables": RECORD, "int": NUMBER, "bool": NUMBER}
 
-_abort = ctypes.CFUNCTYPE(None)(os.abort)
 _loaded: list[Any] = []  # the code goes with its owner
 
 
@@ -66,8 +64,9 @@ def load(kept: bytes, plain: Callable[..., Any]) -> Callable[..., Any]:
         raise ValueError("not what was written")
     outside, _, code = rest.partition(b"\n")
     llvm, _, _ = _target()
+    end = ctypes.cast(ctypes.pythonapi.Py_FatalError, ctypes.c_void_p).value
     for number in range(int(outside)):
-        llvm.add_symbol(f"{NEVER}{number}", ctypes.cast(_abort, ctypes.c_void_p).value)
+        llvm.add_symbol(f"{NEVER}{number}", end)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
