@@ -57,11 +57,11 @@ class Recording:
             sketches.append(Sketch(FINGERPRINTS // len(self.sources)))
             with closing(ahead(self._read(source, capture), here=1)) as read:
                 for block, consumed in read:
-                    if self._watch and block:
+                    if self._watch and block is not None:
                         sketches[-1].add(block)
                     if progress:
                         progress(before + consumed, total)
-                    if block:
+                    if block is not None:
                         yield block
             sketches[-1].whole = True
             if self._watch and (shift := vantage.find_shift(sketches)):

@@ -74,17 +74,11 @@ class Jit:
         from numba import from_dtype, int64, types, void
 
         pointer = types.CPointer
-        flat = [pointer(int64)]
-        for name, kind in native.arguments(entry):
-            match kind:
-                case native.ARRAY:
-                    item = types.uint8 if entry.__annotations__[name] == "bytes" else int64
-                    flat += [pointer(item), int64]
-                case native.RECORD:
-                    flat.append(pointer(from_dtype(self._layout)))
-                case native.NUMBER:
-                    flat.append(int64)
-        return void(*flat)
+        flat = {
+            native.BYTES: (pointer(types.uint8), int64), native.INTS: (pointer(int64), int64),
+            native.RECORD: (pointer(from_dtype(self._layout)),), native.NUMBER: (int64,), native.TRUTH: (int64,),
+        }  # fmt: skip
+        return void(pointer(int64), *(one for _, kind in native.arguments(entry) for one in flat[kind]))
 
 
 def called(function: Any) -> list[Any]:
@@ -101,12 +95,16 @@ def _source(entry: Function) -> str:
     """A function that takes addresses and numbers only, and calls ``plain`` with what is there."""
     flat, passed = ["results"], []
     for name, kind in native.arguments(entry):
-        flat += [name, f"{name}_size"] if kind is native.ARRAY else [name]
-        passed.append(
-            f"carray({name}, {name}_size)" if kind is native.ARRAY
-            else f"carray({name}, 1)[0]" if kind is native.RECORD
-            else f"{name} != 0" if entry.__annotations__[name] == "bool" else name
-        )  # fmt: skip
+        flat += [name, f"{name}_size"] if kind in native.SIZES else [name]
+        match kind:
+            case native.BYTES | native.INTS:
+                passed.append(f"carray({name}, {name}_size)")
+            case native.RECORD:
+                passed.append(f"carray({name}, 1)[0]")
+            case native.NUMBER:
+                passed.append(name)
+            case native.TRUTH:
+                passed.append(f"{name} != 0")
     told = "\n".join(f"    results[{n}] = found[{n}]" for n in range(native.results(entry)))
     return f"def entry({', '.join(flat)}):\n    found = plain({', '.join(passed)})\n{told}\n"
 

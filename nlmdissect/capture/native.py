@@ -21,8 +21,9 @@ from typing import Any
 ENTRY = "nlmdissect"  # what the function is called in its object
 NEVER = "nlmdissect_never_"
 DIGEST = 32  # bytes
-ARRAY, RECORD, NUMBER = "array", "record", "number"
-KINDS = {"bytes": ARRAY, "Ints": ARRAY, "list[int]": ARRAY, "Tables": RECORD, "int": NUMBER, "bool": NUMBER}
+BYTES, INTS, RECORD, NUMBER, TRUTH = "bytes", "ints", "record", "number", "truth"
+KINDS = {"bytes": BYTES, "Ints": INTS, "list[int]": INTS, "Tables": RECORD, "int": NUMBER, "bool": TRUTH}
+SIZES = {BYTES: 1, INTS: 8}  # of an item, in bytes
 
 _loaded: list[Any] = []  # the code goes with its owner
 
@@ -76,9 +77,10 @@ def load(kept: bytes, plain: Callable[..., Any]) -> Callable[..., Any]:
 
 def _caller(address: int, plain: Callable[..., Any]) -> Callable[..., Any]:
     kinds = [kind for _, kind in arguments(plain)]
-    address_type, number = ctypes.c_void_p, ctypes.c_int64
-    flat: dict[str, list[Any]] = {ARRAY: [address_type, number], RECORD: [address_type], NUMBER: [number]}
-    types = [address_type, *(one for kind in kinds for one in flat[kind])]
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    types: list[Any] = [pointer]
+    for kind in kinds:
+        types += [pointer, number] if kind in SIZES else [pointer] if kind is RECORD else [number]
     function = ctypes.CFUNCTYPE(None, *types)(address)
     found = number * results(plain)
 
@@ -86,9 +88,12 @@ def _caller(address: int, plain: Callable[..., Any]) -> Callable[..., Any]:
         told = found()
         passed = [ctypes.addressof(told)]
         for kind, value in zip(kinds, given, strict=True):
-            passed.append(value if kind is NUMBER else value.ctypes.data)
-            if kind is ARRAY:
-                passed.append(len(value))
+            if kind in SIZES:
+                if value.itemsize != SIZES[kind] or not value.flags.c_contiguous:
+                    raise TypeError(f"{kind} are expected, one behind the other, not {value.dtype}")
+                passed += value.ctypes.data, len(value)
+            else:
+                passed.append(value.ctypes.data if kind is RECORD else value)
         function(*passed)  # lets go of the interpreter
         return tuple(told)
 

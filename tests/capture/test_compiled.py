@@ -234,6 +234,17 @@ def test_what_is_kept_leaves_numba_alone(folder: Path) -> None:
     assert done.stdout == b"out of bounds\n"
 
 
+def test_what_is_kept_takes_no_other_arrays(folder: Path) -> None:
+    import numpy as np
+
+    walk = compiled.Compiled(folder)(records.walk_pcap)
+    data, starts = np.zeros(64, np.uint8), np.zeros(4, np.int64)
+    assert walk(data, 0, 64, False, 16, 8, 1000, starts) == (4, 64, records.MORE)
+    for wrong in (np.zeros(8, np.int64)[::2], np.zeros(4, np.int32)):
+        with pytest.raises(TypeError, match="one behind the other"):
+            walk(data, 0, 64, False, 16, 8, 1000, wrong)
+
+
 def test_damaged_code_is_not_run(folder: Path, tmp_path: Path) -> None:
     for damage in (lambda code: code[:-1], lambda code: code[:40] + b"?" + code[41:], lambda code: b""):
         for file in folder.iterdir():
