@@ -65,7 +65,7 @@ class Recording:
                         yield block
             sketches[-1].whole = True
             # each look passes over all, and there may be thousands: behind file 2, 4, 8, ... and the last
-            look = capture + 1 == len(self.sources) or capture & capture + 1 == 0
+            look = capture and (capture + 1 == len(self.sources) or not capture & capture + 1)
             if self._watch and look and (shift := vantage.find_shift(sketches)):
                 raise vantage.refuse(shift, [source.path for source in self.sources], sketches)
             before += consumed
