@@ -53,7 +53,8 @@ DOORS = {
         "report/plots/paint.py", "report/plots/rungs.py",
     },
     "dask": {"audit.py"},
-    "numba": {"capture/scan.py", "capture/compiled.py"},
+    "numba": {"capture/jit.py"},
+    "llvmlite": {"capture/native.py"},
 }
 # fmt: on
 LINES = 300

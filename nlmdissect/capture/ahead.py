@@ -1,29 +1,43 @@
 """Work ahead: what an iterator makes is made in another thread, while what it made before is used here.
 
-Decoders let go of the interpreter while they work, and so does the compiled loop: both run at once.
+Reading and unpacking let go of the interpreter, and so does the compiled loop: both run at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Event, Thread
+from typing import TypeVar
 
-TOGETHER = 1 << 20  # bytes that are handed over at a time
-DEPTH = 4  # hand-overs that may wait
+T = TypeVar("T")
+
+DEPTH = 2  # things that may wait
 
 
-def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, in larger pieces, made ahead. What ``pieces`` raises is raised here. Close it to stop."""
-    ready: Queue[bytes | BaseException | None] = Queue(DEPTH)
-    stop = Event()
-    Thread(target=_work, args=(pieces, ready, stop), daemon=True).start()
+def ahead(things: Generator[T, None, None], here: int = 0) -> Generator[T, None, None]:
+    """The same things, made ahead; the first ``here`` of them in this thread, for they may be all that there are.
+
+    What ``things`` raises is raised here. Close it to stop: ``things`` is closed too, by the thread that runs it, which
+    may wait for a pipe and is not waited for.
+    """
     try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
+        for _ in range(here):
+            yield next(things)
+    except StopIteration:
+        return
+    except BaseException:
+        things.close()
+        raise
+    ready: Queue[T | _End] = Queue(DEPTH)
+    stop = Event()
+    Thread(target=_work, args=(things, ready, stop), daemon=True).start()
+    try:
+        while not isinstance(item := ready.get(), _End):
             yield item
+        if item.error is not None:
+            raise item.error
     finally:
         stop.set()
         with suppress(Empty):  # there is room now: it does not wait for us
@@ -31,19 +45,20 @@ def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
                 ready.get_nowait()
 
 
-def _work(pieces: Iterator[bytes], ready: Queue[bytes | BaseException | None], stop: Event) -> None:
-    waiting, size = [], 0
+class _End:
+    """Nothing follows, or this error."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def _work(things: Generator[T, None, None], ready: Queue[T | _End], stop: Event) -> None:
     try:
-        for piece in pieces:
-            waiting.append(piece)
-            size += len(piece)
-            if size >= TOGETHER:
-                ready.put(b"".join(waiting))
-                waiting, size = [], 0
+        for thing in things:
+            ready.put(thing)
             if stop.is_set():
-                return
-        if waiting:
-            ready.put(b"".join(waiting))
-        ready.put(None)
+                break
+        things.close()
+        ready.put(_End())
     except BaseException as error:
-        ready.put(error)
+        ready.put(_End(error))

@@ -1,14 +1,13 @@
-"""The hot loop, compiled: the door to numba.
+"""The hot loop, compiled.
 
-Theory of operation. ``scan.py`` and what it calls are plain functions. Here each gets a copy whose globals are the
-compiled copies of what it calls, and numba compiles those; so there is one source for both ways of running it. The
-tables become one record of arrays as long as the tables may ever grow, which the operating system backs with memory
-only where it is written: a record is passed as one pointer, where a tuple of arrays would be passed by value.
+Theory of operation. ``scan.py`` and what it calls are plain functions, and ``jit.py`` compiles copies of them; so there
+is one source for both ways of running it. The tables become one record of arrays as long as the tables may ever grow,
+which the operating system backs with memory only where it is written.
 
-Compiling takes seconds, loading what was compiled before a fraction of one, so ``engine.py`` asks for the price first.
-What is compiled is kept in a folder of the user, under a name made from the sources and the versions of all that took
-part: numba itself looks only at the file of the outermost function. Where no folder can be written, each process that
-needs it compiles again.
+Compiling takes seconds, loading what was compiled before less than a tenth of one (``native.py``), so ``engine.py``
+asks for the price first. What is compiled is kept in a folder of the user, under a name made from the sources and the
+versions of all that took part, and for each kind of processor. Where no folder can be written, each process that needs
+it compiles again.
 """
 
 from __future__ import annotations
@@ -19,28 +18,26 @@ import platform
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import cache
 from importlib import util
 from mmap import mmap
 from pathlib import Path
-from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import records, scan, tables
+from . import jit, native, records, scan, tables
 
-LOAD, KEPT, COMPILE = 0.6, 6.0, 12.0
-"""Seconds: to import numba and load what it compiled before; to compile it. Where the code can be kept, half of that
+LOAD, KEPT, COMPILE = 0.1, 4.0, 8.0
+"""Seconds: to load what was compiled before; to import numba and compile it. Where the code can be kept, half of that
 is asked for: the next large captures have it for nothing.
 """
 
-CACHE_DIR = "CACHE_DIR"  # numba's name for it
-
 Function = Callable[..., Any]
 
-ENTRIES: tuple[Function, ...] = (scan.scan, records.walk_pcap, records.walk_pcapng)
+ENTRIES: tuple[Function, ...] = (records.walk_pcap, records.walk_pcapng, scan.scan)  # made and kept in this order
 LIMITS = {
     "ep": tables.MAX_ENDPOINTS,
     "pair": tables.MAX_PAIRS,
@@ -65,7 +62,12 @@ def _first_price() -> float:
     where = folder()
     if where is None:
         return COMPILE
-    return LOAD if _kept(where, scan.scan) else KEPT
+    try:
+        return LOAD if any(where.iterdir()) and _file(where, ENTRIES[-1]).exists() else KEPT
+    except OSError:
+        return KEPT
+    except Exception:  # llvmlite
+        return float("inf")
 
 
 def functions() -> Compiled | None:
@@ -77,10 +79,8 @@ def load() -> Compiled | None:
     """Make the functions ready. None if that fails: whatever a compiler has against them, Python reads the capture."""
     global _loaded, _broken
     if _loaded is None and not _broken:
-        made = Compiled(folder())
         try:
-            made(scan.scan)
-            _loaded = made
+            _loaded = Compiled(folder())
         except Exception:
             _broken = True
     return _loaded
@@ -94,8 +94,8 @@ def folder() -> Path | None:
     known = hashlib.sha256(platform.python_version().encode() + platform.machine().encode())
     for name in ("numba", "llvmlite", "numpy"):
         known.update(metadata.version(name).encode())
-    parts = {part.__code__.co_filename for entry in ENTRIES for part in (entry, *_called(entry))}
-    for source in (__file__, *sorted(parts)):
+    parts = {part.__code__.co_filename for entry in ENTRIES for part in (entry, *jit.called(entry))}
+    for source in (__file__, jit.__file__, native.__file__, *sorted(parts)):
         known.update(Path(source).read_bytes())
     for root in _roots():
         try:
@@ -110,7 +110,7 @@ def folder() -> Path | None:
 
 def _roots() -> Iterator[Path]:
     """Folders to try. What lies in the last is loaded as code, so in a shared place it must be this user's alone."""
-    if told := os.environ.get(f"NUMBA_{CACHE_DIR}"):
+    if told := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(told)
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if os.path.isabs(home):
@@ -127,68 +127,46 @@ def _roots() -> Iterator[Path]:
 
 
 class Compiled:
-    """``scan``, ``walk_pcap`` and ``walk_pcapng`` as machine code, each made when it is first asked for.
+    """``scan``, ``walk_pcap`` and ``walk_pcapng`` as machine code: what was kept, and what was not is compiled.
 
-    They take numpy arrays where the plain ones take lists, and ``scan`` the record of ``record_of``. The types are
-    those of the annotations.
+    They take numpy arrays where the plain ones take lists, and ``scan`` the record of ``record_of``.
     """
 
-    def __init__(self, where: Path | None = None, *, boundscheck: bool = False) -> None:
-        self._where = where
-        self._options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": boundscheck}
-        self._made: dict[Function, Any] = {}
+    def __init__(self, where: Path | None = None) -> None:
+        maker = jit.Jit(layout())
+        self._made = {entry: _kept(where, entry) or _new(where, entry, maker) for entry in ENTRIES}
 
-    def __call__(self, entry: Function) -> Any:
+    def __call__(self, entry: Function) -> Function:
         """The compiled form of one of ENTRIES."""
-        if entry not in self._made:
-            kept = self._where is not None and _kept(self._where, entry)
-            for inner in _called(entry):
-                if inner not in self._made:
-                    self._make(inner, compiles=not kept)
-            with _kept_in(self._where):
-                self._make(entry, compiles=True, cache=self._where is not None)
         return self._made[entry]
 
-    def _make(self, plain: Any, compiles: bool, cache: bool = False) -> None:
-        import numba
 
-        inside = {name: self._made.get(value, value) for name, value in plain.__globals__.items() if name in
-                  plain.__code__.co_names}  # fmt: skip
-        copy = FunctionType(plain.__code__, inside, plain.__name__)
-        copy.__module__ = plain.__module__
-        self._made[plain] = numba.njit(cache=cache, **self._options)(copy)
-        if compiles:
-            self._made[plain].compile(_signature(plain))
+def _kept(where: Path | None, entry: Function) -> Function | None:
+    if where is not None:
+        with suppress(OSError, ValueError):
+            return native.load(_file(where, entry).read_bytes(), entry)
+    return None
 
 
-def _called(function: Any) -> list[Any]:
-    """The functions of this package that a function calls, callees first."""
-    found: dict[Function, None] = {}
-    for name in function.__code__.co_names:
-        inner = function.__globals__.get(name)
-        if isinstance(inner, FunctionType):
-            found |= dict.fromkeys((*_called(inner), inner))
-    return list(found)
+def _new(where: Path | None, entry: Function, maker: jit.Jit) -> Function:
+    code = native.keep(*maker.text(entry))
+    if where is not None:
+        path = _file(where, entry)
+        part = path.with_suffix(f".{os.getpid()}")  # never half of it under the name that is looked for
+        with suppress(OSError):
+            try:
+                part.write_bytes(code)
+                part.replace(path)
+            except OSError:
+                part.unlink()
+    return native.load(code, entry)
 
 
-def _kept(where: Path, entry: Any) -> bool:
-    return any(where.rglob(f"{Path(entry.__code__.co_filename).stem}.{entry.__qualname__}-*.nbi"))
+def _file(where: Path, entry: Function) -> Path:
+    return where / f"{entry.__name__}-{native.processor()}"
 
 
-@contextmanager
-def _kept_in(where: Path | None) -> Iterator[None]:
-    """numba asks for its folder when a function is wrapped; what others compile goes where it went before."""
-    from numba import config
-
-    before = getattr(config, CACHE_DIR)
-    setattr(config, CACHE_DIR, str(where or before))
-    try:
-        yield
-    finally:
-        setattr(config, CACHE_DIR, before)
-
-
-def _layout() -> np.dtype[np.void]:
+def layout() -> np.dtype[np.void]:
     """The tables as one record; its fields are those of ``Tables``."""
     fields: list[tuple[str, str, tuple[int]]] = [("used", "i8", (5,)), ("asked", "u1", (tables.ASKED,))]
     for name in tables.Tables._fields:
@@ -198,29 +176,15 @@ def _layout() -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def record_of(plain: tables.Tables) -> tuple[Any, tables.Tables]:
+def record_of(plain: tables.Tables) -> tuple[NDArray[np.void], tables.Tables]:
     """The same tables for compiled code, and a view of them for everybody else."""
-    layout = _layout()
+    fields = layout()
     # not np.zeros: it asks for huge pages, and each field would have some of them
-    record = np.frombuffer(mmap(-1, layout.itemsize), layout)
+    record = np.frombuffer(mmap(-1, fields.itemsize), fields)
     record["ep_mac"] = -1
     for name, column in zip(plain._fields, plain, strict=True):
         if not name.endswith("_slot"):
             record[name][0, : len(column)] = column
     view = tables.Tables(*(memoryview(record[name][0]) for name in plain._fields))  # type: ignore[arg-type]
     tables.rehash(view)
-    return record[0], view
-
-
-def _signature(plain: Any) -> Any:
-    """The types of a function, as numba names them."""
-    from numba import boolean, from_dtype, int64, types, void
-
-    ints, several = int64[::1], cast(Any, types.UniTuple)
-    known = {
-        "int": int64, "bool": boolean, "None": void, "Ints": ints, "list[int]": ints, "Tables": from_dtype(_layout()),
-        "bytes": types.Array(types.uint8, 1, "C", readonly=True),
-        "tuple[int, int]": several(int64, 2), "tuple[int, int, int]": several(int64, 3),
-    }  # fmt: skip
-    of = {name: known[str(annotation)] for name, annotation in plain.__annotations__.items()}
-    return of.pop("return")(*of.values())
+    return record, view

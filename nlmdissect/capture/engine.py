@@ -6,7 +6,8 @@ is left would take as long, a byte, as what is done; a pipe is expected to go on
 
 from __future__ import annotations
 
-from time import perf_counter
+from collections.abc import Callable
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Engine:
         self.use(functions)
         return True
 
-    def use(self, functions: compiled.Compiled) -> None:
+    def use(self, functions: Callable[[compiled.Function], compiled.Function]) -> None:
         """Go on with compiled code, and with other tables."""
         self._scan = functions(scan)
         self._record, self.tables = compiled.record_of(self.tables)
@@ -71,13 +72,13 @@ class Engine:
             )  # fmt: skip
             found = self._out[:used].reshape(-1, WIDTH).copy()
             return done, found, block.time[found[:, 1]], full
-        start = perf_counter()
+        start = thread_time()
         at, captured, wire, time, link = self._lists(block)
         done, used = scan(
             block.buf, at, captured, wire, time, link,
             self.tables, lane, scope, base, keep, begin, self._out,
         )  # fmt: skip
-        self._spent += perf_counter() - start
+        self._spent += thread_time() - start
         found = np.array(self._out[:used], np.int64).reshape(-1, WIDTH)
         return done, found, block.time[found[:, 1]], full
 

@@ -6,14 +6,15 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CaptureError
 from . import pcap, pcapng, related, vantage
+from .ahead import ahead
 from .block import Block, Defect, Source
 from .formats import identify
 from .sample import Sketch
@@ -52,25 +53,34 @@ class Recording:
         before = 0
         sketches: list[Sketch] = []
         for capture, source in enumerate(self.sources):
-            stream = self._open(source, capture)
-            sketches.append(Sketch(FINGERPRINTS // len(self.sources)))
-            try:
-                for block in _blocks(stream, source, capture):
-                    if self._watch:
+            consumed = 0
+            sketches.append(Sketch(FINGERPRINTS // len(self.sources), with_hosts=False))
+            with closing(ahead(self._read(source, capture), here=1)) as read:
+                for block, consumed in read:
+                    if self._watch and block is not None:
                         sketches[-1].add(block)
                     if progress:
-                        progress(before + stream.consumed, total)
-                    yield block
-            finally:
-                stream.close()
+                        progress(before + consumed, total)
+                    if block is not None:
+                        yield block
             sketches[-1].whole = True
-            if self._watch and (shift := vantage.find_shift(sketches)):
+            # each look passes over all, and there may be thousands: behind file 2, 4, 8, ... and the last
+            look = capture and (capture + 1 == len(self.sources) or not capture & capture + 1)
+            if self._watch and look and (shift := vantage.find_shift(sketches)):
                 raise vantage.refuse(shift, [source.path for source in self.sources], sketches)
-            before += stream.consumed
+            before += consumed
             if self._pipe:
-                source.bytes = stream.consumed
-            if progress:
-                progress(before, total)
+                source.bytes = consumed
+
+    def _read(self, source: Source, capture: int) -> Generator[tuple[Block | None, int], None, None]:
+        """The blocks of a source, each with the (packed) bytes consumed so far, and None behind the last one."""
+        stream = self._open(source, capture)
+        try:
+            for block in _blocks(stream, source, capture):
+                yield block, stream.consumed
+            yield None, stream.consumed
+        finally:
+            stream.close()
 
     def _open(self, source: Source, capture: int) -> Unpacked:
         if self._pipe is None:
@@ -97,7 +107,7 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
     names = [str(path) for path in paths]
     if len(names) == 1 and _is_pipe(names[0]):
         name = names[0]
-        raw = (stdin or sys.stdin.buffer) if name == "-" else _open_file(name)
+        raw = (stdin or _standard_input()) if name == "-" else _open_file(name)
         _widen(raw)
         stream = Unpacked(raw, "standard input" if name == "-" else name)
         return Recording((_identify(stream),), stream)
@@ -182,6 +192,13 @@ def _widen(raw: BinaryIO) -> None:
         import fcntl
 
         fcntl.fcntl(raw.fileno(), fcntl.F_SETPIPE_SZ, PIPE)
+
+
+def _standard_input() -> BinaryIO:
+    """Without the buffer of Python, which a thread that waits for more would hold locked."""
+    buffer = sys.stdin.buffer
+    raw: BinaryIO = getattr(buffer, "raw", buffer)
+    return raw
 
 
 def _is_pipe(name: str) -> bool:

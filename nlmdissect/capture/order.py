@@ -221,6 +221,10 @@ class Direction:
 
     def _wait(self, at: int, data: bytes, size: int, stamp: Stamp) -> None:
         """Keep those bytes that are not waiting already."""
+        if not self.waiting or at >= self.waiting[-1].end:  # the usual case
+            self.waiting.append(Piece(at, data, size, stamp))
+            self.buffered += len(data)
+            return
         end = at + size
         i = bisect_right(self.waiting, at, key=lambda piece: piece.at)
         start = max(at, self.waiting[i - 1].end) if i else at

@@ -41,6 +41,9 @@ from .transport import ACK, FIN, RST, SYN
 
 Ends = tuple[int, int, int, int]
 
+TOGETHER, MANY = 1 << 18, 1 << 12
+"""Bytes of messages, and signals, that are worth a batch: in bulk data a block has next to none."""
+
 OVERLAP = 100_000_000
 """ns. Files that overlap by less follow each other: a rotated set. Clocks of several queues differ by less."""
 
@@ -82,10 +85,11 @@ class MessageReader:
         return self._ledger.traffic
 
     def __iter__(self) -> Iterator[Batch]:
-        """The messages and signals of each block, and at last those that were waiting for something."""
+        """The messages and signals of some blocks, and at last those that were waiting for something."""
         for block in self._recording.blocks(self._progress):
             self._block(block)
-            yield self._batch()
+            if len(self._collector.arena) > TOGETHER or len(self._signals) + len(self._collector.recent) > MANY:
+                yield self._batch()
         self._slow.finish()
         self._fragments.finish()
         self._ledger.finish()
@@ -95,8 +99,6 @@ class MessageReader:
         yield self._batch()
 
     def _batch(self) -> Batch:
-        self._ledger.update(self._macs)
-        self._macs.clear()
         self._signals.sort(key=lambda pair: pair[0])
         signals = [signal for _, signal in self._signals]
         self._signals.clear()
@@ -120,6 +122,8 @@ class MessageReader:
         self._now = int(block.time.max())
         self._lanes[self._lane][0] = max(self._lanes[self._lane][0], self._now)
         self._slow.settle(self._now, self._frames)
+        self._ledger.update(self._macs)
+        self._macs.clear()
 
     def _enter(self, capture: int, time: int) -> None:
         """Another file begins. One that goes on where another ended shares its connections; others have their own."""

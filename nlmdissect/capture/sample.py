@@ -35,7 +35,7 @@ MAX_HOSTS = 1 << 16
 
 @dataclass(slots=True)
 class Sketch:
-    """The picture of one capture. ``room`` is how many fingerprints it may keep.
+    """The picture of one capture. ``room`` is how many fingerprints it may keep, ``with_hosts`` whether it has hosts.
 
     ``hosts`` are addresses of 4 or 16 bytes, without loopback, multicast and the like. ``looped`` counts the IP packets
     that a host sent to itself, ``packets`` all IP packets, ``data`` those with a fingerprint. ``whole``: nothing of the
@@ -43,6 +43,7 @@ class Sketch:
     """
 
     room: int
+    with_hosts: bool = True
     keys: Keys = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     times: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     step: int = 1
@@ -118,7 +119,7 @@ class Sketch:
         return key[chosen], fields.time[chosen]
 
     def _note_hosts(self, fields: _Fields, at: Ints, size: int) -> None:
-        if not len(at) or len(self.hosts) >= MAX_HOSTS:
+        if not self.with_hosts or not len(at) or len(self.hosts) >= MAX_HOSTS:
             return
         _, some = np.unique(fields.fold(at, size // 4), return_index=True)
         places: list[int] = at[some].tolist()

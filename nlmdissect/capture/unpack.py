@@ -7,21 +7,26 @@ libraries are imported when a file needs them.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from io import FileIO
-from typing import BinaryIO
+from collections.abc import Callable, Generator, Iterator
+from io import FileIO, RawIOBase
+from select import select
+from typing import BinaryIO, TypeVar, cast
 
 from ..errors import CaptureError
-from .ahead import ahead
 from .formats import compression_of
 
+MAGIC = 6  # bytes that tell the compression
 PACKED = 1 << 16  # bytes read at a time
-HERE = 1 << 20  # bytes unpacked before a thread is worth it
 # A decoder that fails gives nothing for the call in which it failed, so each call is to give little. zstd has no limit
 # for its output: 4 KiB of input can become 128 MiB at worst, 64 KiB could become 2 GiB.
 XZ_OUTPUT = 1 << 12
 ZSTD_INPUT = 1 << 12
 XZ_MEMORY = 1 << 29  # xz -9 needs 65 MiB; a dictionary of 4 GiB is an attack
+
+
+A = TypeVar("A")
+R = TypeVar("R")
+Pieces = Generator["bytes | memoryview", None, None]
 
 
 class Unpacked:
@@ -33,25 +38,28 @@ class Unpacked:
         self.fault = ""
         self._raw = raw
         self._wanted = 0
-        self._ahead = b""
-        self._ahead = self._fetch(PACKED)
+        self._ahead = first = b""
+        while len(first) < MAGIC and (more := self._fetch(PACKED)):
+            first += more
+        self._ahead = first
         self.compression = compression_of(self._ahead)
+        plain_file = isinstance(raw, FileIO) and raw.seekable()
         match self.compression:
             case "gzip":
-                self._pieces = self._in_turn(self._gzip())
+                self._pieces: Pieces = self._gzip()
             case "zstd":
-                self._pieces = self._in_turn(self._zstd())
+                self._pieces = self._zstd()
             case "xz":
-                self._pieces = self._in_turn(self._xz())
+                self._pieces = self._xz()
             case _:
-                self._pieces = self._plain()
+                self._pieces = self._file() if plain_file else self._pipe()
         self._rest = memoryview(b"")
-        self._plain_file = not self.compression and isinstance(raw, FileIO) and raw.seekable()
+        self._plain_file = not self.compression and plain_file
 
     def read(self, size: int, before: bytes = b"") -> bytes:
         """``before``, which was read last, and the next ``size`` bytes; fewer only at the end."""
         if self._plain_file and before and not self._rest:
-            return self._again(len(before), size)
+            return self._again(before, size)
         # A view: one zstd piece can be as long as many reads, and is not to be copied for each of them.
         rest, pieces, have = self._rest, [memoryview(before)], 0
         while True:
@@ -66,14 +74,16 @@ class Unpacked:
                 self._rest = rest
                 return b"".join(pieces)
 
-    def _again(self, back: int, size: int) -> bytes:
+    def _again(self, before: bytes, size: int) -> bytes:
         """The last bytes of a plain file and the next: to read a few once more is cheaper than to copy many."""
+        back = len(before)
         try:
             self._raw.seek(-back, os.SEEK_CUR)
         except OSError as error:
             raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
         self.consumed -= back
-        return self._fetch(back + size)
+        data = self._fetch(back + size)
+        return data if len(data) >= back else before  # the file has become shorter
 
     def put_back(self, data: bytes) -> None:
         """Give ``data`` again at the next read: for the first bytes, which tell the format."""
@@ -83,32 +93,46 @@ class Unpacked:
         self._pieces.close()
         self._raw.close()
 
-    def _in_turn(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-        """The beginning of a packed file here, for it may be all that is wanted; the rest in another thread."""
-        given = 0
-        for piece in pieces:
-            yield piece
-            given += len(piece)
-            if given > HERE:
-                yield from ahead(pieces)
-                return
-
     def _fetch(self, size: int) -> bytes:
-        if self._ahead:
-            data, self._ahead = self._ahead, b""
+        data: bytes = self._ahead
+        if data:
+            self._ahead = b""
             return data
-        try:
-            data = self._raw.read(size)
-        except OSError as error:
-            raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
+        data = self._wait(self._raw.read, size)
         self.consumed += len(data)
         return data
 
-    def _plain(self) -> Generator[bytes, None, None]:
+    def _wait(self, read: Callable[[A], R | None], argument: A) -> R:
+        """What a read gives. None is "nothing yet": somebody has told the pipe not to wait."""
+        try:
+            while (done := read(argument)) is None:
+                select([self._raw], [], [])
+        except OSError as error:
+            raise CaptureError(f"{self.path}: cannot be read: {error.strerror}") from error
+        return done
+
+    def _file(self) -> Pieces:
         while data := self._fetch(self._wanted):
             yield data
 
-    def _gzip(self) -> Iterator[bytes]:
+    def _pipe(self) -> Pieces:
+        """A pipe gives little at a time: it is gathered in one place, which is used again for the next piece."""
+        if self._ahead:
+            yield self._fetch(0)
+        place = bytearray()
+        read = cast(RawIOBase, self._raw).readinto
+        while True:
+            if len(place) < self._wanted:
+                place = bytearray(self._wanted)
+            view, have = memoryview(place)[: self._wanted], 0
+            while got := self._wait(read, view[have:]):
+                have += got
+            if not have:
+                return
+            self.consumed += have
+            yield view[:have]
+
+    def _gzip(self) -> Pieces:
         import zlib
 
         data = self._fetch(PACKED)
@@ -130,7 +154,7 @@ class Unpacked:
                     yield piece
             data = self._next_member(member.unused_data, "gzip")
 
-    def _xz(self) -> Iterator[bytes]:
+    def _xz(self) -> Pieces:
         import lzma
 
         data = self._fetch(PACKED)
@@ -150,7 +174,7 @@ class Unpacked:
                     yield piece
             data = self._next_member(stream.unused_data, "xz")
 
-    def _zstd(self) -> Iterator[bytes]:
+    def _zstd(self) -> Pieces:
         import zstandard
 
         data = self._fetch(PACKED)
@@ -175,7 +199,7 @@ class Unpacked:
         while not (data := data.lstrip(b"\0")):
             if not (data := self._fetch(PACKED)):
                 return b""
-        if len(data) < 6:
+        if len(data) < MAGIC:
             data += self._fetch(PACKED)
         if compression_of(data) != compression:
             self.fault = f"{compression}_trailing_garbage"

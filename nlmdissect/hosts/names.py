@@ -125,7 +125,12 @@ class Names:
 def same_host(a: str, b: str) -> bool:
     """NSM's notion of one name: case does not count, and statd also announces the name cut at its first dot."""
     a, b = a.casefold(), b.casefold()
-    return a == b or (a.partition(".")[0] == b.partition(".")[0] and ("." not in a or "." not in b))
+    return a == b or (first_label(a) == first_label(b) and ("." not in a or "." not in b))
+
+
+def first_label(name: str) -> str:
+    """What names of one host have in common (``same_host``)."""
+    return name.casefold().partition(".")[0]
 
 
 def names(

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from nlmdissect.capture.messages import Signal, Stream
 from nlmdissect.hosts.losses import Loss, backwards, losses
-from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.names import Names, first_label
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import Calls
@@ -66,6 +66,8 @@ class Visibility:
     backwards: str  # where the time goes back, "" if it never does
     names: Names
     asked: dict[tuple[V, int, int, int, int], Sight] = field(default_factory=dict)
+    _alike: dict[str, list[int]] | None = None
+    _others: dict[int, list[int]] = field(default_factory=dict)
 
     def visible(self, pair: tuple[int, int], condition: V, start: int, end: int) -> Sight:
         """Ask one condition. ``pair`` is (the host that would send, the other one); times in ns."""
@@ -84,11 +86,17 @@ class Visibility:
         for pair in pairs:
             self.all(pair, tuple(V), self.extent.first, self.extent.last)
 
-    def _others(self, host: int) -> list[int]:
-        """Other endpoints of the network that may be the same host."""
-        ends = self.names.endpoints
-        others = (e for e in range(len(ends)) if e != host and ends.scopes[e] == ends.scopes[host])
-        return [other for other in others if self.names.notifies_for(other, host)]
+    def others(self, host: int) -> list[int]:
+        """Other endpoints of the network that may be the same host, in order."""
+        if host not in self._others:
+            names, scopes = self.names, self.names.endpoints.scopes
+            if self._alike is None:
+                self._alike = _alike(names)
+            near = {e for key in ("", *map(first_label, names.claimed.get(host, ()))) for e in self._alike.get(key, ())}
+            self._others[host] = [
+                e for e in sorted(near) if e != host and scopes[e] == scopes[host] and names.notifies_for(e, host)
+            ]
+        return self._others[host]
 
     def _ask(self, pair: tuple[int, int], condition: V, start: int, end: int) -> tuple[bool, str]:
         both = frozenset(pair)
@@ -123,7 +131,7 @@ class Visibility:
                     return True, f"SM_NOTIFY or its look-ups from {a} to others are in the capture"
                 return False, f"no UDP between {a} and {b}: a filter may hide SM_NOTIFY"
             case V.ALL_PATHS:
-                for other in self._others(pair[0]):
+                for other in self.others(pair[0]):
                     if (other, pair[1]) not in self.directions:
                         address = self.names.address(other)
                         return False, f"{a} seems to have the address {address} too; none of its packets to {b} is here"
@@ -133,6 +141,17 @@ class Visibility:
             case V.DECODED:
                 cut = [what for t, what in self.cut.get(both, ()) if start - AROUND <= t <= end + AROUND]
                 return (False, cut[0]) if cut else (True, "bodies are whole and in clear")
+
+
+def _alike(names: Names) -> dict[str, list[int]]:
+    """Endpoints by the first label of their names; those without a role, which need no name to be another's, by ""."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for end in range(len(names.endpoints)):
+        for label in {first_label(name) for name in names.claimed.get(end, ())}:
+            found[label].append(end)
+        if not names.roles.get(end):
+            found[""].append(end)
+    return found
 
 
 def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], calls: Calls, names: Names) -> Visibility:

@@ -34,6 +34,7 @@ def run(command: list[str], *, source: list[str] | None = None, cache: str = "")
     ``cache`` is where compiled code is kept; an empty folder makes a first run. Raises RuntimeError if it fails.
     """
     environment = os.environ | ({CACHE: cache} if cache else {})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as it is installed: Python has read its own files before
     feed = subprocess.Popen(source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) if source else None
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()

@@ -1,43 +1,56 @@
-"""Pieces that are made in another thread."""
+"""Things that are made in another thread."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
-from nlmdissect.capture.ahead import DEPTH, TOGETHER, ahead
+from nlmdissect.capture.ahead import DEPTH, ahead
 
 
-def test_the_same_bytes_in_the_same_order() -> None:
-    pieces = [bytes((n % 251,)) * (n * 997 % 70_000) for n in range(200)]
-    assert b"".join(ahead(iter(pieces))) == b"".join(pieces)
+@pytest.mark.parametrize("here", [0, 1, 5, 200, 201])
+def test_the_same_things_in_the_same_order(here: int) -> None:
+    assert list(ahead((n for n in range(200)), here)) == list(range(200))
 
 
-def test_nothing_gives_nothing() -> None:
-    assert list(ahead(iter(()))) == []
+@pytest.mark.parametrize("here", [0, 1])
+def test_nothing_gives_nothing(here: int) -> None:
+    assert list(ahead((n for n in ()), here)) == []
 
 
-def test_an_error_comes_through_behind_what_was_good() -> None:
-    def broken() -> Iterator[bytes]:
-        yield bytes(TOGETHER)
+def test_the_first_are_made_here() -> None:
+    made = ahead((threading.current_thread() for _ in range(3)), 2)
+    first, second, third = made
+    assert first is second is threading.current_thread()
+    assert third is not first
+
+
+@pytest.mark.parametrize("here", [0, 1, 2])
+def test_an_error_comes_through_behind_what_was_good(here: int) -> None:
+    def broken() -> Generator[int, None, None]:
+        yield 1
         raise OSError("the disk is gone")
 
-    made = ahead(broken())
-    assert next(made) == bytes(TOGETHER)
+    made = ahead(broken(), here)
+    assert next(made) == 1
     with pytest.raises(OSError, match="the disk is gone"):
         next(made)
 
 
 def test_it_runs_ahead_but_not_away_and_ends_when_it_is_closed() -> None:
     asked = []
+    closed = threading.Event()
 
-    def endless() -> Iterator[bytes]:
-        while True:
-            asked.append(threading.current_thread())
-            yield bytes(TOGETHER)
+    def endless() -> Generator[int, None, None]:
+        try:
+            while True:
+                asked.append(threading.current_thread())
+                yield 1
+        finally:
+            closed.set()
 
     made = ahead(endless())
     next(made)
@@ -51,3 +64,20 @@ def test_it_runs_ahead_but_not_away_and_ends_when_it_is_closed() -> None:
     made.close()
     asked[0].join(5)
     assert not asked[0].is_alive()
+    assert closed.is_set()
+
+
+def test_what_is_closed_before_the_thread_begins_is_closed_here() -> None:
+    closed = threading.Event()
+
+    def things() -> Generator[int, None, None]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.set()
+
+    made = ahead(things(), 2)
+    next(made)
+    made.close()
+    assert closed.is_set()

@@ -10,7 +10,7 @@ import random
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from support.damage import load
 from support.packets import TCP, UDP, ethernet, ipv4, rpc_call, rpc_reply, tcp, udp
 from support.reading import Frames
 
-from nlmdissect.capture import compiled, pcap, pcapng, records, scan, tables
+from nlmdissect.capture import compiled, jit, native, pcap, pcapng, records, tables
 from nlmdissect.capture.engine import Engine
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.reader import MessageReader
@@ -35,15 +35,17 @@ RECORDINGS = [path for folder in (SHARED, OURS) for path in sorted(folder.glob("
 CORPUS = [path for path in RECORDINGS if path.stat().st_size < 400_000 and path.suffix == ".pcap"]
 NLM = 100021
 
+Functions = Callable[[compiled.Function], compiled.Function]
+
 
 @pytest.fixture(scope="module")
-def functions() -> compiled.Compiled:
-    made = compiled.Compiled(boundscheck=True)
-    made(scan.scan)
-    return made
+def functions() -> Functions:
+    made = jit.Jit(compiled.layout(), boundscheck=True)
+    checked = {entry: made(entry) for entry in compiled.ENTRIES}
+    return checked.__getitem__
 
 
-def everything(recording: object, keep: object, functions: compiled.Compiled | None, after: int = 0) -> list[object]:
+def everything(recording: object, keep: object, functions: Functions | None, after: int = 0) -> list[object]:
     """All that a reader gives. With ``functions``, those run from block ``after`` on."""
     reader = MessageReader(recording, keep)  # type: ignore[arg-type]
     blocks = 0
@@ -74,7 +76,7 @@ def small_blocks(patch: pytest.MonkeyPatch, size: int = 2000) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_recordings_are_read_alike(path: Path, functions: compiled.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_are_read_alike(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = [(3, 3), (3, 7), (2, 4)]
     assert everything(open_recording([path]), keep, None) == everything(open_recording([path]), keep, functions)
     small_blocks(monkeypatch)
@@ -84,7 +86,7 @@ def test_recordings_are_read_alike(path: Path, functions: compiled.Compiled, mon
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_findings_are_the_same(path: Path, functions: compiled.Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_are_the_same(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = run(read_history([path]))
     small_blocks(monkeypatch)
     monkeypatch.setattr(compiled, "LOAD", -1.0)
@@ -131,7 +133,7 @@ def damaged(draw: st.DrawFn) -> tuple[list[tuple[float, bytes]], int, int]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(damaged(), st.integers(0, 3))
 def test_damaged_recordings_are_read_alike(
-    functions: compiled.Compiled, made: tuple[list[tuple[float, bytes]], int, int], after: int
+    functions: Functions, made: tuple[list[tuple[float, bytes]], int, int], after: int
 ) -> None:
     frames, block, snaplen = made
     source = Frames(frames, per_block=block, snaplen=snaplen)
@@ -140,12 +142,12 @@ def test_damaged_recordings_are_read_alike(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=150), max_size=30), st.sampled_from((0, 1, 12, 101, 108, 113, 276)))
-def test_random_bytes_are_read_alike(functions: compiled.Compiled, data: list[bytes], link: int) -> None:
+def test_random_bytes_are_read_alike(functions: Functions, data: list[bytes], link: int) -> None:
     source = Frames([(float(n), frame) for n, frame in enumerate(data)], link=link)
     assert everything(source, (), None) == everything(source, (), functions)
 
 
-def test_tables_that_grow_stay_the_same(functions: compiled.Compiled) -> None:
+def test_tables_that_grow_stay_the_same(functions: Functions) -> None:
     """More hosts and connections than the first tables hold, over the exchange of the tables."""
     frames = []
     for n in range(1200):
@@ -159,7 +161,7 @@ def test_tables_that_grow_stay_the_same(functions: compiled.Compiled) -> None:
         assert everything(source, (), None) == everything(source, (), functions, after)
 
 
-def test_walks_are_alike(functions: compiled.Compiled) -> None:
+def test_walks_are_alike(functions: Functions) -> None:
     import numpy as np
 
     chance = random.Random(1)
@@ -185,13 +187,72 @@ def test_walks_are_alike(functions: compiled.Compiled) -> None:
         assert [a.tolist() for a in arrays] == list(lists)
 
 
-def test_bounds_are_checked_here(functions: compiled.Compiled) -> None:
+def test_bounds_are_checked_here(functions: Functions) -> None:
     """The tests above would notice a read behind the end."""
     import numpy as np
 
     starts = np.zeros(0, np.int64)
     with pytest.raises(IndexError):
         functions(records.walk_pcap)(np.zeros(16, np.uint8), 0, 16, False, 16, 8, 1000, starts)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the code is kept that a capture is read with: without any checks, and called as C is."""
+    where = tmp_path_factory.mktemp("code")
+    compiled.Compiled(where)
+    return where
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+def test_recordings_are_read_alike_by_what_is_kept(path: Path, folder: Path) -> None:
+    kept = compiled.Compiled(folder)
+    assert everything(open_recording([path]), [(3, 7)], kept) == everything(open_recording([path]), [(3, 7)], None)
+
+
+def test_what_is_kept_needs_no_numba(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nlmdissect.capture import compiled\n"
+        f"compiled.Compiled(Path({str(folder)!r}))\n"
+        "assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_kept_leaves_numba_alone(folder: Path) -> None:
+    """Its names in the process are its own, whoever needs them first: an exception in its code is one."""
+    code = (
+        "from pathlib import Path; from nlmdissect.capture import compiled\n"
+        f"compiled.Compiled(Path({str(folder)!r}))\n"
+        "import numba, numpy\n"
+        "try:\n"
+        "    numba.njit(boundscheck=True)(lambda a, i: a[i])(numpy.zeros(3), 5)\n"
+        "except IndexError:\n"
+        "    print('out of bounds')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert done.stdout == b"out of bounds\n"
+
+
+def test_what_is_kept_takes_no_other_arrays(folder: Path) -> None:
+    import numpy as np
+
+    walk = compiled.Compiled(folder)(records.walk_pcap)
+    data, starts = np.zeros(64, np.uint8), np.zeros(4, np.int64)
+    assert walk(data, 0, 64, False, 16, 8, 1000, starts) == (4, 64, records.MORE)
+    for wrong in (np.zeros(8, np.int64)[::2], np.zeros(4, np.int32)):
+        with pytest.raises(TypeError, match="one behind the other"):
+            walk(data, 0, 64, False, 16, 8, 1000, wrong)
+
+
+def test_damaged_code_is_not_run(folder: Path, tmp_path: Path) -> None:
+    for damage in (lambda code: code[:-1], lambda code: code[:40] + b"?" + code[41:], lambda code: b""):
+        for file in folder.iterdir():
+            (tmp_path / file.name).write_bytes(damage(file.read_bytes()))
+            for entry in compiled.ENTRIES:
+                assert compiled._kept(tmp_path, entry) is None
+            with pytest.raises(ValueError, match="not what was written"):
+                native.load((tmp_path / file.name).read_bytes(), compiled.ENTRIES[0])
 
 
 @pytest.fixture
@@ -263,18 +324,20 @@ def test_what_can_be_kept_costs_less(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert prices == [compiled.KEPT, compiled.COMPILE]
 
 
-def test_without_numba_there_is_only_python() -> None:
+def test_without_numba_there_is_only_python(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "from nlmdissect.capture import compiled\n"
         "assert compiled.load() is None and compiled.functions() is None\n"
         "assert compiled.price() == float('inf')"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    empty = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=empty)
 
 
 def test_every_table_is_in_the_record() -> None:
     record, view = compiled.record_of(tables.new_tables())
+    assert len(record) == 1
     assert set(record.dtype.names) == set(tables.Tables._fields)
     assert len(view.flow_next) == 2 * tables.MAX_CONNECTIONS
 

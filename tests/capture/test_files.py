@@ -6,6 +6,8 @@ import io
 import os
 import struct
 from pathlib import Path
+from threading import Thread
+from time import perf_counter, sleep
 
 import pytest
 from hypothesis import given
@@ -168,6 +170,66 @@ def test_a_file_is_read_again_with_fresh_counts(tmp_path: Path) -> None:
         assert [b.first_frame for b in recording.blocks()] == [1]
         assert recording.sources[0].frames == 1
         assert reasons(recording.sources[0]) == ["record_cut"]
+
+
+LARGE = pcap([(i, 0, bytes(1000)) for i in range(12_000)])  # six blocks: two are read ahead
+
+
+@pytest.mark.parametrize("left", [0, 10, 24, 5_000_000])
+def test_a_file_that_becomes_shorter_while_it_is_read(tmp_path: Path, left: int) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(LARGE)
+    recording = open_recording([path])
+    blocks = recording.blocks()
+    some = [next(blocks)]
+    os.truncate(path, left)
+    some += blocks
+    frames = sum(len(b.at) for b in some)
+    assert recording.sources[0].frames == frames < 12_000
+    assert reasons(recording.sources[0]) in (["record_cut"], [])
+
+
+def test_a_file_that_becomes_longer_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    path.write_bytes(LARGE)
+    recording = open_recording([path])
+    blocks = recording.blocks()
+    some = [next(blocks)]
+    with path.open("ab") as file:
+        file.write(LARGE[24:])
+    some += blocks
+    assert recording.sources[0].frames == sum(len(b.at) for b in some) == 24_000
+    assert reasons(recording.sources[0]) == []
+
+
+def test_a_reading_that_is_given_up_does_not_wait_for_the_pipe() -> None:
+    reader, writer = os.pipe()
+    Thread(target=os.write, args=(writer, LARGE[:3_000_000]), daemon=True).start()
+    try:
+        blocks = open_recording([f"/dev/fd/{reader}"]).blocks()
+        next(blocks)
+        next(blocks)  # made in a thread, which waits for the third
+        begin = perf_counter()
+        blocks.close()  # type: ignore[attr-defined]
+        assert perf_counter() - begin < 5
+    finally:
+        os.close(writer)
+        os.close(reader)
+
+
+def test_a_pipe_that_was_told_not_to_wait() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+
+    def write() -> None:
+        for at in range(0, 300_000, 50_000):
+            sleep(0.01)
+            os.write(writer, LARGE[at : at + 50_000])
+        os.close(writer)
+
+    Thread(target=write).start()
+    with os.fdopen(reader, "rb", buffering=0) as raw:
+        assert sum(len(b.at) for b in open_recording(["-"], stdin=raw).blocks()) == (300_000 - 24) // 1016
 
 
 def test_progress_reaches_the_total(tmp_path: Path) -> None:

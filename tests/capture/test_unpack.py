@@ -50,6 +50,21 @@ def test_packed_is_the_same_as_plain(name: str, tmp_path: Path) -> None:
     assert seen[-1] == (len(packed), len(packed))
 
 
+@pytest.mark.parametrize("pack", [*PACKERS.values(), bytes])
+@pytest.mark.parametrize("most", [1, 7, 1000])
+def test_a_pipe_may_give_little_at_a_time(pack: Pack, most: int) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, most))
+
+        def readinto(self, place: memoryview, /) -> int:  # type: ignore[override]
+            return super().readinto(place[:most])
+
+    recording = open_recording(["-"], stdin=Slow(pack(DATA[:200_000])))
+    assert [time for b in recording.blocks() for time in b.time] == WHOLE[: (200_000 - 24) // 208]
+    assert recording.sources[0].bytes == len(pack(DATA[:200_000]))
+
+
 @pytest.mark.parametrize("name", PACKERS)
 def test_members_are_joined_and_padding_is_no_member(name: str) -> None:
     pack = PACKERS[name]

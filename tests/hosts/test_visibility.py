@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from support.packets import START as EPOCH
 from support.story import capture_of
 from support.told import history_of
 
-from nlmdissect.hosts.visibility import V
+from nlmdissect.capture.endpoints import NETWORK, Endpoints
+from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.visibility import Extent, V, Visibility
 
 SECOND = 10**9
 
@@ -109,3 +113,23 @@ def test_what_was_asked_is_remembered():
     assert history.visibility.visible((0, 1), V.BOTH_WAYS, 0, 1) is sight
     assert len(history.visibility.asked) == before + 1
     assert history.visibility.all((0, 1), (V.BOTH_WAYS, V.DECODED), 0, 1) == []
+
+
+def test_v5_other_addresses_are_found_as_if_each_endpoint_were_asked():
+    chance, found = Random(5), 0
+    for _ in range(50):
+        ends = Endpoints()
+        names = Names(ends)
+        for n in range(12):
+            ends.add(chance.choice((NETWORK, NETWORK, 1)), bytes((10, 0, 0, n)))
+            ends.macs[n] = {bytes((2, 0, 0, 0, 0, chance.randrange(9))): 1}
+            names.claimed[n] += chance.sample(("a", "A.x.net", "a.y.net", "b", "b.x.net", ".net"), chance.choice((0, 1, 2)))
+            names.roles[n] |= set(chance.choice(((), ("server",), ("client",))))
+            names.cards[n].add(0x020000000000 + chance.randrange(9))
+        sight = Visibility(Extent(0, 9, 0), set(), {}, set(), set(), {}, "", names)
+        for host in range(12):
+            others = [e for e in range(12) if e != host and ends.scopes[e] == ends.scopes[host]]
+            expected = [e for e in others if names.notifies_for(e, host)]
+            assert sight.others(host) == expected
+            found += any(not names.known_as(host, name) for e in expected for name in names.claimed[e] or [""])
+    assert found > 20
