@@ -27,6 +27,9 @@ class Copies:
         self._newest = -SWAPPED - 1
         self._tail: tuple[NDArray[np.uint64], list[Key], list[int]] = np.zeros(0, np.uint64), [], []
 
+    def __len__(self) -> int:
+        return len(self._recent)
+
     def seen(self, key: Key, time: int) -> bool:
         """Is this the second copy of a frame?"""
         self._remember()

@@ -88,7 +88,7 @@ class MessageReader:
         """The messages and signals of some blocks, and at last those that were waiting for something."""
         for block in self._recording.blocks(self._progress):
             self._block(block)
-            if len(self._collector.arena) > TOGETHER or len(self._signals) + len(self._collector.recent) > MANY:
+            if len(self._collector.arena) > TOGETHER or len(self._signals) + len(self._collector.copies) > MANY:
                 yield self._batch()
         self._slow.finish()
         self._fragments.finish()
