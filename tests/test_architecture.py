@@ -39,7 +39,7 @@ GROUPS = (
 RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 # fmt: off
 DOORS = {
-    "scapy": {"scapy_layer.py"},
+    "scapy": {f"scapy_layer/{name}.py" for name in ("xdr", "procedures", "rpc", "session")},
     "pyshark": {"oracle.py"},
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"tables/parquet.py"},
