@@ -40,7 +40,7 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 # fmt: off
 DOORS = {
     "scapy": {f"scapy_layer/{name}.py" for name in ("xdr", "procedures", "rpc", "session")},
-    "pyshark": {"oracle.py"},
+    "pyshark": {"oracle/run.py"},
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"tables/parquet.py"},
     "rich": {"report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle import ours
-from oracle.record import CALL, MOUNT, NLM, NSM, PORTMAP, Message
 from support.captures import SHARED
 
+from nlmdissect.oracle import ours
+from nlmdissect.oracle.record import CALL, MOUNT, NLM, NSM, PORTMAP, Message
 from nlmdissect.protocols import find
 from nlmdissect.protocols.nlm import status_name
 

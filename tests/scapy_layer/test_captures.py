@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from oracle.record import captures
 from scapy.packet import Packet, Raw
 from scapy.sendrecv import sniff
 from scapy.utils import rdpcap
-from support.captures import SHARED
+from support.captures import OWN, SHARED, recordings
 
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import join
@@ -22,7 +21,6 @@ from nlmdissect.scapy_layer import PROCEDURES, RpcCall, RpcReply, RpcSession
 from nlmdissect.scapy_layer.rpc import SUCCESS, in_clear
 from nlmdissect.xdr.codec import XdrError, decode
 
-OWN = Path(__file__).parents[2] / "captures"
 KEPT = (PORTMAP, NLM, NSM, MOUNT)  # of NFS our reader leaves most out
 MALFORMED = {0xBEA26512}  # the TEST_RES of Linux 6.1 (S12, frame 79)
 FOLLOWED = [
@@ -68,7 +66,7 @@ def forget(packet: Packet) -> None:
                 forget(inner)
 
 
-@pytest.mark.parametrize("path", captures(), ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_built_again(path: Path) -> None:
     counts: Counter[str] = Counter()
     try:

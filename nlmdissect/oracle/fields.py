@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# tshark -> the name in nlmdissect.protocols. Inside nlm.holder the name gets "holder." before it, in a credential "cred.",
-# in a verifier "verf.".
+# tshark -> the name in nlmdissect.protocols. Inside nlm.holder the name gets "holder." before it, in a credential
+# "cred.", in a verifier "verf.".
 NUMBERS = {
     "rpc.version": "rpcvers",
     "rpc.auth.flavor": "flavor", "rpc.auth.stamp": "stamp", "rpc.auth.uid": "uid", "rpc.auth.gid": "gid",
@@ -42,8 +42,8 @@ LINKS = {
 # Boxes around other fields, framing, and what tshark works out itself.
 IGNORED = frozenset({
     "rpc.xid", "rpc.msgtyp", "rpc.program", "rpc.programversion", "rpc.procedure",  # read by name
-    "rpc.lastfrag", "rpc.fraglen", "rpc.opaque_length", "rpc.opaque_data", "rpc.fill_bytes", "rpc.auth.length", "rpc.value_follows",
-    "rpc.argument_length", "rpc.authgss.context.length", "rpc.authgss.data.length",
+    "rpc.lastfrag", "rpc.fraglen", "rpc.opaque_length", "rpc.opaque_data", "rpc.fill_bytes", "rpc.auth.length",
+    "rpc.value_follows", "rpc.argument_length", "rpc.authgss.context.length", "rpc.authgss.data.length",
     "rpc.time", "rpc.dup", "rpc.reply.dup", "nlm.time",
     "nlm.lock", "nlm.holder", "nlm.share", "nlm.test_stat", "nfs.fh.hash", "nfs.fh.length",
     "stat.mon", "stat.my_id", "stat.stat_chge", "stat.stat_res", "portmap.rpcb", "data.len", "data.data",
@@ -68,7 +68,9 @@ COLUMNS = {
 }  # fmt: skip
 CALL_COLUMNS = COLUMNS | {"state": "state", "stat": "status", "uaddr": "uaddr", "cred.machinename": "machinename"} | {
     f"holder.{name}": f"holder_{column}"
-    for name, column in (("exclusive", "exclusive"), ("svid", "svid"), ("oh", "oh"), ("l_offset", "offset"), ("l_len", "length"))
+    for name, column in {
+        "exclusive": "exclusive", "svid": "svid", "oh": "oh", "l_offset": "offset", "l_len": "length",
+    }.items()
 }  # fmt: skip
 REPLY_COLUMNS = {
     "stat": "status", "res_stat": "status", "state": "res_state", "sequence": "sequence", "low": "low", "high": "high",

@@ -3,82 +3,73 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from dataclasses import field as made
 
-from oracle import ours, tshark
-from oracle.record import MOUNT, Message, keyed
-
-from nlmdissect.errors import CaptureError
+from nlmdissect.oracle.ours import Ours
+from nlmdissect.oracle.record import MOUNT, Message, keyed
 
 HEADER = frozenset({"length", "rpcvers", "reply_stat", "accept_stat", "reject_stat", "auth_stat", "low", "high"})
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``field`` is "message" where one side does not see it at all, "file" where it refuses the file."""
+    """``field`` is "message" where one side does not see it at all."""
 
-    capture: Path
     frame: int
     field: str
     ours: object
     theirs: object
     our_message: Message | None = None
     their_message: Message | None = None
-    context: Context = field(default_factory=lambda: Context(), repr=False)
+    context: Context = made(default_factory=lambda: Context(), repr=False)
 
     def __str__(self) -> str:
         which = self.our_message or self.their_message
-        return f"{self.capture.name} frame {self.frame} {which}: {self.field} is {self.ours!r} for us, {self.theirs!r} for tshark"
+        return f"frame {self.frame} {which}: {self.field} is {self.ours!r} for us, {self.theirs!r} for tshark"
 
 
 @dataclass(slots=True)
 class Context:
     """All messages of a capture, for predicates that must look around."""
 
-    ours: list[Message] = field(default_factory=list)
-    theirs: list[Message] = field(default_factory=list)
+    ours: list[Message] = made(default_factory=list)
+    theirs: list[Message] = made(default_factory=list)
 
 
 @dataclass(slots=True)
 class Result:
-    capture: Path
-    counts: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-    torn: list[str] = field(default_factory=list)
-    complaint: str = ""
+    """``counts``: messages, fields, links, and in "table" the fields that our table of calls has. ``compared``: how
+    often each field was, by program. ``torn``: where the table and the codec differ, which both are ours.
+    """
+
+    counts: Counter[str] = made(default_factory=Counter)
+    compared: Counter[tuple[int, str]] = made(default_factory=Counter)
+    differences: list[Difference] = made(default_factory=list)
+    torn: list[str] = made(default_factory=list)
 
 
-def compare(path: Path, xml: bytes, complaint: str) -> Result:
-    """Compare our reading with what tshark printed."""
-    result = Result(path, complaint=complaint)
-    theirs = tshark.read(xml)
-    try:
-        own = ours.read(path)
-    except CaptureError as error:
-        if theirs or not complaint:
-            result.differences.append(Difference(path, 0, "file", str(error), len(theirs)))
-        return result
-    result.torn = own.torn
+def compare(own: Ours, theirs: list[Message]) -> Result:
+    """Compare our reading with tshark's."""
+    result = Result(torn=own.torn)
     context = Context(own.messages, theirs)
     left, right = dict(keyed(own.messages)), dict(keyed(theirs))
     for key in sorted({*left, *right}, key=str):
         a, b = left.get(key), right.get(key)
         if a is None or b is None:
             seen, unseen = "seen", None
-            result.differences.append(
-                Difference(path, key[0], "message", seen if a else unseen, seen if b else unseen, a, b, context)
-            )
+            difference = Difference(key[0], "message", seen if a else unseen, seen if b else unseen, a, b, context)
+            result.differences.append(difference)
         else:
             _message(result, a, b, context)
     both = left.keys() & right.keys()
     if [k for k in left if k in both] != [k for k in right if k in both]:
-        result.differences.append(Difference(path, 0, "order", None, None, context=context))
+        result.differences.append(Difference(0, "order", None, None, context=context))
     return result
 
 
 def _message(result: Result, a: Message, b: Message, context: Context) -> None:
-    path, counts = result.capture, result.counts
+    counts = result.counts
     counts["messages"] += 1
     values: dict[str, tuple[object, object]] = {}
     for name in ("tcp", "program", "version", "procedure"):
@@ -92,8 +83,9 @@ def _message(result: Result, a: Message, b: Message, context: Context) -> None:
     counts["fields"] += len(values)
     counts["table"] += sum(mark.startswith("table ") for mark in a.marks)
     for name, (x, y) in sorted(values.items()):
+        result.compared[a.program, name] += 1
         if x != y:
-            result.differences.append(Difference(path, a.frame, name, _one(x), _one(y), a, b, context))
+            result.differences.append(Difference(a.frame, name, _one(x), _one(y), a, b, context))
 
 
 def _one(value: object) -> object:
