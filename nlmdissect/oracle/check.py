@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlmdissect.errors import UsageError
+from nlmdissect.errors import CaptureError, UsageError
 from nlmdissect.oracle import ours, run, theirs
 from nlmdissect.oracle.agreed import Agreed, explain
 from nlmdissect.oracle.compare import Difference, Result, compare
 from nlmdissect.oracle.record import Message
+from nlmdissect.oracle.told import text
 
 if TYPE_CHECKING:
     from pyshark.packet.packet import Packet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Crosscheck:
     """Both readings of a capture side by side.
 
-    ``tshark`` is its version; ``agreed`` counts the known differences, by the row that explains them.
+    ``tshark`` is its version, ``complaint`` what it says of a file that it could not read to its end; ``agreed`` counts
+    the known differences, by the row that explains them.
     """
 
     path: str
@@ -29,6 +31,10 @@ class Crosscheck:
     result: Result
     agreed: Counter[Agreed]
     surprises: list[Difference]
+    complaint: str = ""
+
+    def __repr__(self) -> str:
+        return text(self).rstrip()
 
     @property
     def clean(self) -> bool:
@@ -40,7 +46,7 @@ def crosscheck(path: str | Path, progress: ours.Progress | None = None) -> Cross
     """Compare every field of portmap, NLM and NSM (of MOUNT those of the RPC header) with what tshark reads.
 
     ``progress(done, total)`` is called with bytes, of our own reading first and of tshark's then. Raises CaptureError
-    as ``read`` does, and for a file that tshark does not read to its end; UsageError without tshark or pyshark.
+    as ``read`` does, and for a file that tshark does not read at all; UsageError without tshark or pyshark.
     """
     if str(path) == "-":
         raise UsageError("the capture is read twice, and standard input cannot be", "Give a file.")
@@ -54,12 +60,15 @@ def crosscheck(path: str | Path, progress: ours.Progress | None = None) -> Cross
         if progress is not None and own.frames:
             progress(size * int(packet.number) // own.frames, size)
 
-    run.packets(Path(path), take)
-    return judged(str(path), version, compare(own, found))
+    complaint = run.packets(Path(path), take)
+    if complaint and own.messages and not found:
+        raise CaptureError(f"tshark {version} does not read {path}: {complaint}", "Convert it, or use another tshark.")
+    return judged(str(path), version, compare(own, found), complaint)
 
 
-def judged(path: str, version: str, result: Result) -> Crosscheck:
+def judged(path: str, version: str, result: Result, complaint: str = "") -> Crosscheck:
     """The same of a comparison that was made elsewhere."""
     rows = [(difference, explain(difference)) for difference in result.differences]
     known = Counter(row for _, row in rows if row is not None)
-    return Crosscheck(path, version, result, known, [difference for difference, row in rows if row is None])
+    surprises = [difference for difference, row in rows if row is None]
+    return Crosscheck(path, version, result, known, surprises, complaint)

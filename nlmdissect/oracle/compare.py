@@ -39,10 +39,11 @@ class Context:
 
 @dataclass(slots=True)
 class Result:
-    """``counts``: messages, fields, links, and in "table" the fields that our table of calls has. ``compared``: how
-    often each field was, by program. ``torn``: where the table and the codec differ, which both are ours.
+    """``context``: both readings. ``counts``: messages, fields, links, and in "table" the fields that are in our table
+    of calls. ``compared``: how often each field was, by program. ``torn``: where table and codec, both ours, differ.
     """
 
+    context: Context = made(default_factory=Context)
     counts: Counter[str] = made(default_factory=Counter)
     compared: Counter[tuple[int, str]] = made(default_factory=Counter)
     differences: list[Difference] = made(default_factory=list)
@@ -51,8 +52,8 @@ class Result:
 
 def compare(own: Ours, theirs: list[Message]) -> Result:
     """Compare our reading with tshark's."""
-    result = Result(torn=own.torn)
     context = Context(own.messages, theirs)
+    result = Result(context, torn=own.torn)
     left, right = dict(keyed(own.messages)), dict(keyed(theirs))
     for key in sorted({*left, *right}, key=str):
         a, b = left.get(key), right.get(key)
@@ -69,23 +70,28 @@ def compare(own: Ours, theirs: list[Message]) -> Result:
 
 
 def _message(result: Result, a: Message, b: Message, context: Context) -> None:
-    counts = result.counts
-    counts["messages"] += 1
-    values: dict[str, tuple[object, object]] = {}
-    for name in ("tcp", "program", "version", "procedure"):
-        values[name] = getattr(a, name), getattr(b, name)
-    for name in a.links.keys() | b.links.keys():
-        values[name] = a.links.get(name), b.links.get(name)
-        counts["links"] += 1
-    for name in a.fields.keys() | b.fields.keys():
-        if a.program != MOUNT or name in HEADER or name.startswith(("cred.", "verf.")):
-            values[name] = a.fields.get(name), b.fields.get(name)
-    counts["fields"] += len(values)
-    counts["table"] += sum(mark.startswith("table ") for mark in a.marks)
-    for name, (x, y) in sorted(values.items()):
+    compared = values(a, b)
+    result.counts["messages"] += 1
+    result.counts["links"] += len(a.links.keys() | b.links.keys())
+    result.counts["fields"] += len(compared)
+    result.counts["table"] += sum(mark.startswith("table ") for mark in a.marks)
+    for name, (x, y) in sorted(compared.items()):
         result.compared[a.program, name] += 1
         if x != y:
-            result.differences.append(Difference(a.frame, name, _one(x), _one(y), a, b, context))
+            result.differences.append(Difference(a.frame, name, x, y, a, b, context))
+
+
+def values(a: Message, b: Message) -> dict[str, tuple[object, object]]:
+    """What is compared of a message, by name: (ours, tshark's), None where one has it not. A list is a tuple."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in ("tcp", "program", "version", "procedure"):
+        found[name] = getattr(a, name), getattr(b, name)
+    for name in [*a.links, *(name for name in b.links if name not in a.links)]:
+        found[name] = a.links.get(name), b.links.get(name)
+    for name in [*a.fields, *(name for name in b.fields if name not in a.fields)]:
+        if a.program != MOUNT or name in HEADER or name.startswith(("cred.", "verf.")):
+            found[name] = _one(a.fields.get(name)), _one(b.fields.get(name))
+    return found
 
 
 def _one(value: object) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nlmdissect.protocols import NLM, NSM, PORTMAP
+
 # tshark -> the name in nlmdissect.protocols. Inside nlm.holder the name gets "holder." before it, in a credential
 # "cred.", in a verifier "verf.".
 NUMBERS = {
@@ -39,6 +41,11 @@ LINKS = {
     "nlm.msg_in": "msg_in",  # of a _RES: frame of the _MSG that it answers
     "nlm.res_in": "res_in",
 }
+OF_PROGRAM = {NLM: ("nlm.", "nfs."), NSM: ("stat.",), PORTMAP: ("portmap.",)}
+ATTRIBUTES = {
+    "tcp": ("tcp", "udp"), "program": ("rpc.program",), "version": ("rpc.programversion",),
+    "procedure": ("rpc.procedure",), "length": ("rpc.fraglen", "udp.length"), "cred.gids": ("rpc.auth.gid",),
+}  # fmt: skip
 # Boxes around other fields, framing, and what tshark works out itself.
 IGNORED = frozenset({
     "rpc.xid", "rpc.msgtyp", "rpc.program", "rpc.programversion", "rpc.procedure",  # read by name
@@ -76,3 +83,11 @@ REPLY_COLUMNS = {
     "stat": "status", "res_stat": "status", "state": "res_state", "sequence": "sequence", "low": "low", "high": "high",
     "port": "port", "uaddr": "uaddr", "addr": "uaddr", "accept_stat": "rpc_status",
 } | {name: column for name, column in CALL_COLUMNS.items() if name.startswith("holder.")}  # fmt: skip
+
+
+def wireshark(program: int, name: str) -> tuple[str, ...]:
+    """What tshark calls one of our fields in the messages of a program; several where versions differ."""
+    leaf = name.rpartition(".")[2]
+    known = [field for field, ours in (NUMBERS | TEXTS | LINKS).items() if ours == leaf]
+    of_program = [field for field in known if field.startswith(("rpc.", *OF_PROGRAM.get(program, ())))]
+    return ATTRIBUTES.get(name) or tuple(of_program or known)

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlmdissect.errors import CaptureError, UsageError
+from nlmdissect.errors import UsageError
 from nlmdissect.oracle.record import KEPT
 
 if TYPE_CHECKING:
@@ -47,15 +47,15 @@ GET_TSHARK = (
 )
 
 
-def packets(path: Path, take: Callable[[Packet], None]) -> None:
+def packets(path: Path, take: Callable[[Packet], None]) -> str:
     """Call ``take``, in another thread, with every packet of the capture that has RPC of ours in it.
 
-    Raises CaptureError where tshark does not read the file to its end; ``version`` was called before.
+    Returns what tshark complains of where it does not read the file to its end, or "". ``version`` was called before.
     """
     stop = threading.Event()
     with tempfile.TemporaryDirectory(prefix="nlmdissect-") as scratch, ThreadPoolExecutor(1) as pool:
         try:
-            pool.submit(_run, _unpacked(path, Path(scratch)), Path(scratch), take, stop).result()
+            return pool.submit(_run, _unpacked(path, Path(scratch)), Path(scratch), take, stop).result()
         finally:
             stop.set()  # where the wait was interrupted
 
@@ -74,7 +74,7 @@ def version() -> str:
         raise UsageError("pyshark takes the config.ini of this directory for its own", "Run it in another.") from error
 
 
-def _run(path: Path, scratch: Path, take: Callable[[Packet], None], stop: threading.Event) -> None:
+def _run(path: Path, scratch: Path, take: Callable[[Packet], None], stop: threading.Event) -> str:
     from pyshark.capture.capture import StopCapture, TSharkCrashException
     from pyshark.capture.file_capture import FileCapture
 
@@ -96,11 +96,11 @@ def _run(path: Path, scratch: Path, take: Callable[[Packet], None], stop: thread
         )  # fmt: skip
         capture.apply_on_packets(each)
     except TSharkCrashException as error:
-        said = str(error).partition("Last error line: ")[2].partition("\n")[0]
-        raise CaptureError(f"tshark did not read {path.name} to its end: {said}") from error
+        return str(error).partition("Last error line: ")[2].partition("\n")[0] or "it failed"
     finally:
         loop.close()
         asyncio.set_event_loop(None)
+    return ""
 
 
 def _whole(base: Any) -> Any:

@@ -20,7 +20,7 @@ from nlmdissect.oracle.record import Message
 JOBS = 2
 TSHARK = shutil.which("tshark")
 
-Read = tuple[Path, list[Message], CaptureError | None]
+Read = tuple[Path, list[Message], str]
 
 
 @dataclass(slots=True)
@@ -40,20 +40,16 @@ class Session:
     def _run(self, capture: Path | str) -> Read:
         path = samples.write(capture, self.scratch) if isinstance(capture, str) else capture
         messages: list[Message] = []
-        try:
-            run.packets(path, lambda packet: messages.extend(theirs.messages(packet)))
-        except CaptureError as error:
-            return path, messages, error
-        return path, messages, None
+        return path, messages, run.packets(path, lambda packet: messages.extend(theirs.messages(packet)))
 
     def result(self, capture: Path | str) -> Crosscheck | None:
         """The comparison of one capture; None for a file that both refuse."""
-        path, messages, refused = self.running.pop(capture).result()
+        path, messages, complaint = self.running.pop(capture).result()
         self.compared.add(capture)
         try:
             own = ours.read(path)
         except CaptureError:
-            if refused is None or messages:
+            if messages or not complaint:
                 raise
             return None
         checked = judged(str(path), "", compare(own, messages))
