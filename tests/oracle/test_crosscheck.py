@@ -100,9 +100,11 @@ def test_what_is_known_has_its_reason(tmp_path: Path) -> None:
 def test_the_users_own_preferences_do_not_matter(tmp_path: Path) -> None:
     profile = tmp_path / ".config" / "wireshark"
     profile.mkdir(parents=True)
-    (profile / "disabled_protos").write_text("nlm\nrpc\n")
-    (profile / "preferences").write_text("rpc.desegment_rpc_over_tcp: FALSE\n")
-    done = command("crosscheck", LATE, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path / ".config"))
+    (profile / "preferences").write_text("rpc.max_tcp_pdu_size: 20\n")
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    plain = subprocess.run([TSHARK or "", "-r", LATE, "-Y", "nlm"], capture_output=True, env={**os.environ, **home}, check=False)
+    assert plain.stdout == b""
+    done = command("crosscheck", LATE, **home)
     assert (done.returncode, done.stderr) == (0, "")
 
 
