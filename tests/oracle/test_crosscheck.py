@@ -18,7 +18,7 @@ from oracle.session import TSHARK
 from support.captures import OWN
 
 from nlmdissect.errors import CaptureError, UsageError
-from nlmdissect.oracle import crosscheck, ours, run, told
+from nlmdissect.oracle import crosscheck, fields, ours, run, theirs, told
 from nlmdissect.oracle.check import judged
 from nlmdissect.oracle.compare import compare
 from nlmdissect.oracle.record import NLM
@@ -63,11 +63,11 @@ def test_a_frame_side_by_side() -> None:
 
 def test_what_surprises() -> None:
     own = ours.read(LATE)
-    theirs = [replace(m, fields=dict(m.fields)) for m in own.messages]
-    wrong = next(m for m in theirs if m.frame == RECLAIM)
+    others = [replace(m, fields=dict(m.fields)) for m in own.messages]
+    wrong = next(m for m in others if m.frame == RECLAIM)
     wrong.fields |= {"svid": (7,), "caller_name": (b"\x1b[2Jx",)}
-    lost = theirs.pop()
-    checked = judged("x.pcap", "4.0.17", compare(own, theirs))
+    lost = others.pop()
+    checked = judged("x.pcap", "4.0.17", compare(own, others))
     assert [(d.frame, d.field, d.ours, d.theirs) for d in checked.surprises if d.frame == RECLAIM] == [
         (RECLAIM, "caller_name", b"client-a", b"\x1b[2Jx"),
         (RECLAIM, "svid", 0, 7),
@@ -87,11 +87,11 @@ def test_what_surprises() -> None:
 
 def test_what_is_known_has_its_reason(tmp_path: Path) -> None:
     own = ours.read(LATE)
-    theirs = [replace(m, fields=dict(m.fields)) for m in own.messages]
+    others = [replace(m, fields=dict(m.fields)) for m in own.messages]
     call = next(m for m in own.messages if m.frame == RECLAIM)
     call.fields["block"] = (2,)
-    next(m for m in theirs if m.frame == RECLAIM).fields["block"] = (1,)
-    checked = judged("x.pcap", "4.0.17", compare(own, theirs))
+    next(m for m in others if m.frame == RECLAIM).fields["block"] = (1,)
+    checked = judged("x.pcap", "4.0.17", compare(own, others))
     assert checked.clean
     assert "1  block, exclusive, reclaim, holder.exclusive, result: a bool that is neither" in repr(checked)
     assert "known: a bool that is neither" in told.text(checked, [RECLAIM])
@@ -187,3 +187,30 @@ def test_progress_is_told() -> None:
 def test_standard_input_is_refused_before_anything_is_read() -> None:
     with pytest.raises(UsageError, match="twice"):
         crosscheck("-")
+
+
+def test_every_name_is_one_of_tsharks() -> None:
+    """Those of releases that are not here stand in Wireshark's display filter reference: 1.0 or 2.2 to 4.4, and 4.6 for RPC."""
+    said = subprocess.run([TSHARK or "", "-G", "fields"], capture_output=True, check=True).stdout.decode(errors="replace")
+    known = {line.split("\t")[2] for line in said.splitlines()}
+    assert {*fields.NUMBERS, *fields.TEXTS, *fields.LINKS} <= known
+    assert set(run.PREFERENCES) == {"nlm.msg_res_matching"}
+
+
+PDML = b"""<packet><proto name="geninfo" pos="0"><field name="num" show="7"/><field name="len" show="7"/>
+<field name="caplen" show="7"/><field name="timestamp" show="0" value="0"/></proto><proto name="frame"/>
+<proto name="ip"><field name="ip.src" show="10.0.0.1"/><field name="ip.dst" show="10.0.0.7"/></proto>
+<proto name="udp"><field name="udp.srcport" show="700"/><field name="udp.dstport" show="4045"/><field name="udp.length" show="48"/></proto>
+<proto name="rpc"><field name="rpc.xid" show="0x00000009" pos="0" size="4"/><field name="rpc.msgtyp" show="1" pos="4" size="4"/>
+<field name="rpc.program" show="100021"/><field name="rpc.programversion" show="4"/><field name="rpc.procedure" show="1"/></proto>
+<proto name="nlm"><field name="nlm.test_stat" show="" pos="20" size="40">
+<field name="nlm.test_stat.stat" show="1" pos="20" size="4" value="00000001"/>
+<field name="nlm.holder" show="" pos="24" size="36"><field name="nlm.exclusive" show="True" pos="24" size="4" value="00000001"/>
+<field name="nlm.lock.svid" show="3" pos="28" size="4" value="00000003"/></field></field></proto></packet>"""
+
+
+def test_how_newer_versions_write_a_bool() -> None:
+    from pyshark.tshark.output_parser.tshark_xml import packet_from_xml_packet
+
+    (message,) = theirs.messages(packet_from_xml_packet(PDML))
+    assert message.fields == {"length": (40,), "stat": (1,), "holder.exclusive": (1,), "holder.svid": (3,)}
