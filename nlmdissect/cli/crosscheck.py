@@ -12,7 +12,7 @@ from nlmdissect.cli.options import Form, Output
 
 @app.command()
 def crosscheck(
-    capture: Annotated[str, typer.Argument(help="A file; it is read twice.")],
+    capture: Annotated[str, typer.Argument(metavar="CAPTURE", help="A file; it is read twice.")],
     form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
     frame: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Show both readings of this frame, field by field.")
@@ -20,7 +20,7 @@ def crosscheck(
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Compare every field with what tshark reads in the same capture.
+    """Compare every field with what tshark reads.
 
     Differences that are known are shown with their reasons. The exit status is 1 if any other is found. It needs
     tshark, and pyshark: pip install 'nlmdissect[crosscheck]'.

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from nlmdissect.oracle.compare import HEADER, Difference
 from nlmdissect.oracle.fields import LINKS, TEXTS
-from nlmdissect.oracle.record import CALL, NLM, NSM, PORTMAP, REPLY, Message
+from nlmdissect.oracle.record import CALL, REPLY, Message
+from nlmdissect.protocols import NLM, NSM, PORTMAP
 
 BOOLS = "block|exclusive|reclaim|holder.exclusive|result"
 STRINGS = frozenset(TEXTS.values()) | {f"holder.{name}" for name in TEXTS.values()}

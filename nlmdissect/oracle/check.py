@@ -48,8 +48,8 @@ def crosscheck(path: str | Path, progress: ours.Progress | None = None) -> Cross
     ``progress(done, total)`` is called with bytes, of our own reading first and of tshark's then. Raises CaptureError
     as ``read`` does, and for a file that tshark does not read at all; UsageError without tshark or pyshark.
     """
-    if str(path) == "-":
-        raise UsageError("the capture is read twice, and standard input cannot be", "Give a file.")
+    if str(path) == "-" or Path(path).is_fifo():
+        raise UsageError("the capture is read twice, and a pipe cannot be", "Give a file.")
     version = run.version()
     own = ours.read(Path(path), progress)
     found: list[Message] = []

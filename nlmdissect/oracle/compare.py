@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dataclasses import field as made
 
 from nlmdissect.oracle.ours import Ours
-from nlmdissect.oracle.record import MOUNT, Message, keyed
+from nlmdissect.oracle.record import Message, keyed
+from nlmdissect.protocols import MOUNT
 
 HEADER = frozenset({"length", "rpcvers", "reply_stat", "accept_stat", "reject_stat", "auth_stat", "low", "high"})
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nlmdissect.oracle.record import CALL, PORTMAP, Message, Value
-from nlmdissect.protocols import Procedure, find, rpc
+from nlmdissect.oracle.record import CALL, Message, Value
+from nlmdissect.protocols import PORTMAP, Procedure, find, rpc
 from nlmdissect.xdr.codec import XdrError, decode
 from nlmdissect.xdr.schema import Array, List, Number, Struct, Union, Xdr
 

@@ -18,8 +18,8 @@ from nlmdissect.capture.reader import MessageReader
 from nlmdissect.history.history import History, read_history
 from nlmdissect.oracle.fields import CALL_COLUMNS, REPLY_COLUMNS
 from nlmdissect.oracle.leaves import body, header
-from nlmdissect.oracle.record import CALL, KEPT, MOUNT, REPLY, Message, Value
-from nlmdissect.protocols import find
+from nlmdissect.oracle.record import CALL, KEPT, REPLY, Message, Value
+from nlmdissect.protocols import MOUNT, find
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Calls
 from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
+
 CALL, REPLY = 0, 1
-PORTMAP, NSM, NLM, MOUNT = 100000, 100024, 100021, 100005
 KEPT = (PORTMAP, NSM, NLM, MOUNT)  # of MOUNT the headers only
 
 Value = int | bytes

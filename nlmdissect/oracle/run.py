@@ -104,7 +104,10 @@ def _run(path: Path, scratch: Path, take: Callable[[Packet], None], stop: thread
 
 
 def _whole(base: Any) -> Any:
-    """pyshark kills tshark once its output has ended, and knows of a failure only if tshark was faster."""
+    """pyshark kills tshark once its output has ended, and knows of a failure only if tshark was faster.
+
+    To wait for it takes three attributes that pyshark 0.6 calls its own, hence the bound in ``pyproject.toml``.
+    """
 
     class Whole(base):  # type: ignore[misc]
         async def close_async(self) -> None:

@@ -69,15 +69,17 @@ class RpcSession(IPSession):  # type: ignore[misc]
         if segment.flags.S:
             stream.start(segment.seq + 1)
         data = b"" if isinstance(segment.payload, NoPayload | Padding) else segment.payload.original
-        if not data or not stream.add(segment.seq, data):
+        if data and stream.add(segment.seq, data):
+            segment.remove_payload()
+            for message in stream.records():
+                one = packet.copy()
+                one.time, one.wirelen = packet.time, packet.wirelen
+                one[TCP].add_payload(RpcRecord(RpcRecord(length=len(message)).build() + message))
+                yield one
+        else:
             yield packet
-            return
-        segment.remove_payload()
-        for message in stream.records():
-            one = packet.copy()
-            one.time, one.wirelen = packet.time, packet.wirelen
-            one[TCP].add_payload(RpcRecord(RpcRecord(length=len(message)).build() + message))
-            yield one
+        if segment.flags.R or (segment.flags.F and not stream.ahead):
+            del self.streams[ends]
 
 
 class _Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from nlmdissect.errors import CaptureError, UsageError
 from nlmdissect.oracle import crosscheck, fields, ours, run, theirs, told
 from nlmdissect.oracle.check import judged
 from nlmdissect.oracle.compare import compare
-from nlmdissect.oracle.record import NLM
+from nlmdissect.protocols import NLM
 
 LATE = OWN / "S08-reclaim-after-grace.pcap"
 RECLAIM = 277  # the refused one, see README.md
@@ -41,6 +42,15 @@ def test_the_command() -> None:
     assert " agree" in first
     assert counted.startswith("compared 54 messages")
     assert any(line.split()[:4] == ["NLM", "svid", "nlm.lock.svid", "8"] for line in rest)
+
+
+def test_the_commands_of_the_readme() -> None:
+    lines = re.findall(r"^nlmdissect (crosscheck captures/.*?)(?:  .*)?$", (OWN.parent / "README.md").read_text(), re.M)
+    assert len(lines) == 2
+    for line in lines:
+        done = command(*line.split(), cwd=OWN.parent)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
 
 
 def test_json_counts_every_comparison(tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def test_fragments_of_ipv4() -> None:
     assert [packet[NSM1_NOTIFY_Call].mon_name for packet in found if RpcCall in packet] == [b"n" * 1000]
 
 
+def test_connections_that_end_are_forgotten() -> None:
+    session = RpcSession()
+    for flags in ("F", "R"):
+        last = IP(packets.ip("10.0.0.1", "10.0.0.7", packets.TCP, packets.tcp(700, 4045, packets.record_mark(ONE), seq=1000, flags=flags)))
+        assert [bytes(packet[RpcCall]) for packet in session.messages(last)] == [ONE]
+        assert not session.streams
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PENDING", 3)
     session = RpcSession()
