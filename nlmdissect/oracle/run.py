@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import configparser
-import lzma
 import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -25,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlmdissect.capture.unpack import Unpacked
 from nlmdissect.errors import UsageError
 from nlmdissect.oracle.record import KEPT
 
@@ -39,6 +38,7 @@ UNFOLDED = (
 RESERVED = {"tcp.port==512-1023": "rpc", "udp.port==512-1023": "rpc"}
 PREFERENCES = {"nlm.msg_res_matching": "TRUE"}
 FILTER = f"rpc.program in {{{','.join(map(str, KEPT))}}} or nlm or stat or statnotify or portmap"
+PIECE = 1 << 20  # bytes written at a time
 
 GET_PYSHARK = "Install it with: pip install 'nlmdissect[crosscheck]'"
 GET_TSHARK = (
@@ -124,9 +124,15 @@ def _whole(base: Any) -> Any:
 
 def _unpacked(path: Path, scratch: Path) -> Path:
     """tshark unpacks .gz and .zst itself, and no .xz."""
-    if path.suffix != ".xz":
-        return path
-    plain = scratch / path.stem
-    with lzma.open(path) as packed, plain.open("wb") as out:
-        shutil.copyfileobj(packed, out)
-    return plain
+    with path.open("rb", buffering=0) as raw:
+        packed = Unpacked(raw, str(path))
+        try:
+            if packed.compression != "xz":
+                return path
+            plain = scratch / "capture"
+            with plain.open("wb") as out:
+                while part := packed.read(PIECE):
+                    out.write(part)
+            return plain
+        finally:
+            packed.close()

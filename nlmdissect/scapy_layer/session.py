@@ -69,14 +69,14 @@ class RpcSession(IPSession):  # type: ignore[misc]
         if segment.flags.S:
             stream.start(segment.seq + 1)
         data = b"" if isinstance(segment.payload, NoPayload | Padding) else segment.payload.original
-        if data and stream.add(segment.seq, data):
-            segment.remove_payload()
-            for message in stream.records():
-                one = packet.copy()
-                one.time, one.wirelen = packet.time, packet.wirelen
-                one[TCP].add_payload(RpcRecord(RpcRecord(length=len(message)).build() + message))
-                yield one
-        else:
+        followed = bool(data) and stream.add(segment.seq, data)
+        for message in stream.records() if followed else ():
+            one = packet.copy()
+            one.time, one.wirelen = packet.time, packet.wirelen
+            one[TCP].remove_payload()
+            one[TCP].add_payload(RpcRecord(RpcRecord(length=len(message)).build() + message))
+            yield one
+        if not followed or stream.at is None:
             yield packet
         if segment.flags.R or (segment.flags.F and not stream.ahead):
             del self.streams[ends]

@@ -56,7 +56,7 @@ class OpaqueField(Field):  # type: ignore[misc]
         return take(s[4:], size)
 
     def i2repr(self, pkt: Packet, x: bytes) -> str:
-        return repr(x) if x.isascii() and x.decode("ascii").isprintable() else x.hex()
+        return _shown(x)
 
 
 class FixedOpaqueField(Field):  # type: ignore[misc]
@@ -70,6 +70,9 @@ class FixedOpaqueField(Field):  # type: ignore[misc]
 
     def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, bytes]:
         return take(s, self.sz)
+
+    def i2repr(self, pkt: Packet, x: bytes) -> str:
+        return _shown(x)
 
 
 class ArrayField(Field):  # type: ignore[misc]
@@ -138,6 +141,11 @@ class ListField(Field):  # type: ignore[misc]
             s = bytes(item.payload)
             item.remove_payload()
             items.append(item)
+
+
+def _shown(x: bytes) -> str:
+    """As bytes if they are text, else in hex."""
+    return repr(x) if x.isascii() and x.decode("ascii").isprintable() else x.hex()
 
 
 def nested(cls: type[Packet], s: bytes) -> Packet:

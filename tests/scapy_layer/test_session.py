@@ -65,8 +65,9 @@ def test_streams(name: str, start: int) -> None:
 
 
 def test_what_is_not_rpc_stays() -> None:
-    (packet,) = RpcSession.follow([segment(0, b"GET / HTTP/1.0\r\n\r\n" * 3)])
-    assert packet[Raw].load.startswith(b"GET")
+    for before in ([], [segment(SYN, b"")], [segment(SYN, b""), segment(0, RECORDS)]):
+        *_, packet = RpcSession.follow([*before, segment(N if len(before) > 1 else 0, b"GET / HTTP/1.0\r\n\r\n" * 3)])
+        assert packet[Raw].load.startswith(b"GET")
     assert len(list(RpcSession.follow([segment(0, b""), segment(SYN, b"")]))) == 2
 
 
