@@ -39,12 +39,12 @@ GROUPS = (
 RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 # fmt: off
 DOORS = {
-    "scapy": {"scapy_layer.py"},
-    "pyshark": {"oracle.py"},
+    "scapy": {f"scapy_layer/{name}.py" for name in ("xdr", "procedures", "rpc", "session")},
+    "pyshark": {"oracle/run.py"},
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"tables/parquet.py"},
     "rich": {"report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
-    "typer": {"cli/app.py", "cli/capture.py", "cli/options.py", "cli/pages.py"},
+    "typer": {"cli/app.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py"},
     "dns": {"hosts/resolved.py"},
     "IPython": {"report/progress.py"},
     "jinja2": {"report/html.py"},

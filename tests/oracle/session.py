@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oracle import samples, tshark
-from oracle.agreed import Agreed, explain
-from oracle.compare import Result, compare
+from oracle import samples
+
+from nlmdissect.errors import CaptureError
+from nlmdissect.oracle import Crosscheck, ours, run, theirs
+from nlmdissect.oracle.agreed import Agreed
+from nlmdissect.oracle.check import judged
+from nlmdissect.oracle.compare import compare
+from nlmdissect.oracle.record import Message
 
 JOBS = 2
+TSHARK = shutil.which("tshark")
+
+Read = tuple[Path, list[Message], str]
 
 
 @dataclass(slots=True)
@@ -20,7 +29,7 @@ class Session:
 
     scratch: Path
     pool: ThreadPoolExecutor
-    running: dict[Path | str, Future[tuple[Path, bytes, str]]] = field(default_factory=dict)
+    running: dict[Path | str, Future[Read]] = field(default_factory=dict)
     compared: set[Path | str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     agreed: Counter[Agreed] = field(default_factory=Counter)
@@ -28,22 +37,26 @@ class Session:
     def start(self, capture: Path | str) -> None:
         self.running[capture] = self.pool.submit(self._run, capture)
 
-    def _run(self, capture: Path | str) -> tuple[Path, bytes, str]:
+    def _run(self, capture: Path | str) -> Read:
         path = samples.write(capture, self.scratch) if isinstance(capture, str) else capture
-        return path, *tshark.pdml(path, self.scratch)
+        messages: list[Message] = []
+        return path, messages, run.packets(path, lambda packet: messages.extend(theirs.messages(packet)))
 
-    def result(self, capture: Path | str) -> tuple[Result, list[str]]:
-        """The comparison of one capture, and the differences that nothing explains."""
-        result = compare(*self.running.pop(capture).result())
-        rows = [(d, explain(d)) for d in result.differences]
-        here = Counter(row for _, row in rows if row is not None)
+    def result(self, capture: Path | str) -> Crosscheck | None:
+        """The comparison of one capture; None for a file that both refuse."""
+        path, messages, complaint = self.running.pop(capture).result()
         self.compared.add(capture)
-        self.counts += result.counts
-        self.agreed += here
-        n = result.counts
-        print(
-            f"{n['messages']} messages, {n['fields']} fields, {n['table']} of them in the table of calls, {n['links']} links"
-        )
-        for row, times in here.items():
+        try:
+            own = ours.read(path)
+        except CaptureError:
+            if messages or not complaint:
+                raise
+            return None
+        checked = judged(str(path), "", compare(own, messages))
+        self.counts += checked.result.counts
+        self.agreed += checked.agreed
+        n = checked.result.counts
+        print(f"{n['messages']} messages, {n['fields']} fields, {n['table']} of them in the table of calls, {n['links']} links")
+        for row, times in checked.agreed.items():
             print(f"agreed {times} times: {row.field}: {row.reason}")
-        return result, [str(d) for d, row in rows if row is None]
+        return checked

@@ -12,13 +12,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from oracle.tshark import PREFERENCES, TSHARK
+from oracle.session import TSHARK
 from support.captures import SHARED
 
 from nlmdissect.findings import At
 from nlmdissect.history.history import read_history
+from nlmdissect.oracle.run import RESERVED
 
 RECORDED = Path(__file__).parents[2] / "captures"
+PREFERENCES = [part for ports, name in RESERVED.items() for part in ("-d", f"{ports},{name}")]
 SNOOP = ("-o", "nfs.file_name_snooping:TRUE", "-o", "nfs.file_full_name_snooping:TRUE")
 FIELDS = ("frame.number", "frame.time_epoch", "nfs.fhandle", "nfs.full_name")
 COMPARED = [

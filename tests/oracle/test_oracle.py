@@ -10,14 +10,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from oracle import agreed, samples
-from oracle.record import captures
-from oracle.session import Session
-from oracle.tshark import TSHARK
-from support.captures import SHARED
+from oracle import samples
+from oracle.session import TSHARK, Session
+from support.captures import SHARED, recordings
+
+from nlmdissect.errors import CaptureError
+from nlmdissect.oracle.agreed import AGREED
 
 needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
-RECORDED = captures()
+RECORDED = recordings()
+# what tshark reads and we do not, and the word for it in our refusal
+REFUSED = {
+    "snoop": "Solaris snoop is not read, and the refusal says how to convert it",
+    "SLIP": "SLIP is no link type on which NFS is captured",
+}
 
 
 @needs_tshark
@@ -33,9 +39,16 @@ def test_made(session: Session, compared: str) -> None:
 
 
 def check(session: Session, capture: Path | str) -> None:
-    result, surprises = session.result(capture)
-    assert not surprises, "\n".join([f"{len(surprises)} surprises", *surprises[:20]])
-    assert not result.torn, "\n".join(["the table of calls differs from the codec", *result.torn[:20]])
+    try:
+        checked = session.result(capture)
+    except CaptureError as error:
+        if not any(word in str(error) for word in REFUSED):
+            raise
+        return
+    if checked is not None:
+        surprises, torn = checked.surprises, checked.result.torn
+        assert not surprises, "\n".join([f"{len(surprises)} surprises", *map(str, surprises[:20])])
+        assert not torn, "\n".join(["the table of calls differs from the codec", *torn[:20]])
 
 
 @needs_tshark
@@ -43,5 +56,5 @@ def test_no_agreed_difference_is_stale(session: Session) -> None:
     """Runs last: only after all captures were compared can it be said that none needs a row."""
     if session.compared < {*RECORDED, *samples.NAMES} or not SHARED.exists() or samples.EDITCAP is None:
         pytest.skip("not all captures were compared")
-    unused = [row for row in (*agreed.AGREED, *agreed.FAULTS) if not session.agreed[row]]
+    unused = [row for row in AGREED if not session.agreed[row]]
     assert not unused, "\n".join(f"{row.field}: {row.reason}" for row in unused)

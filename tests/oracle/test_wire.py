@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle import ours
-from oracle.record import CALL, MOUNT, NLM, NSM, PORTMAP, Message
 from support.captures import SHARED
 
-from nlmdissect.protocols import find
+from nlmdissect.oracle import ours
+from nlmdissect.oracle.record import CALL, Message
+from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP, find
 from nlmdissect.protocols.nlm import status_name
 
 Entry = dict[str, Any]

@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "captures"
+OWN = Path(__file__).resolve().parents[2] / "captures"
 
 SECOND = 1_000_000_000
+
+
+def recordings() -> list[Path]:
+    """Every capture there is: the recordings with known causes, other people's, and the project's own (which are copies of
+    some of the first)."""
+    endings = {".pcap", ".pcapng", ".snoop"}
+    found = [path for folder in (OWN, SHARED) for path in sorted(folder.rglob("*")) if endings & set(path.suffixes)]
+    return list({(path.name, path.stat().st_size): path for path in reversed(found)}.values())[::-1]
 
 
 def pcap(

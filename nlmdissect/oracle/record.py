@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from support.captures import SHARED
+from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 
 CALL, REPLY = 0, 1
-PORTMAP, NSM, NLM, MOUNT = 100000, 100024, 100021, 100005
 KEPT = (PORTMAP, NSM, NLM, MOUNT)  # of MOUNT the headers only
 
 Value = int | bytes
-OWN = Path(__file__).resolve().parents[2] / "captures"
 
 # frame, kind, xid, src, sport, dst, dport, number: a message, so named that both sides mean the same one
 Key = tuple[int, int, int, str, int, str, int, int]
@@ -23,8 +20,8 @@ Key = tuple[int, int, int, str, int, str, int, int]
 class Message:
     """``program``, ``version`` and ``procedure`` of a reply are its call's; -1 where nobody can say.
 
-    ``fields`` has every leaf under the specification's name (``fields.py``), all its values in the order of the wire; the
-    frames that a message is linked with are in ``links``.
+    ``fields`` has every leaf under the specification's name (``fields.py``), all its values in the order of the wire;
+    the frames that a message is linked with are in ``links``.
     """
 
     frame: int
@@ -49,7 +46,8 @@ class Message:
 
     def __str__(self) -> str:
         what = "call" if self.kind == CALL else "reply"
-        return f"{what} {self.program}.{self.version}.{self.procedure} xid {self.xid:#x} {self.src}:{self.sport} > {self.dst}:{self.dport}"
+        ends = f"{self.src}:{self.sport} > {self.dst}:{self.dport}"
+        return f"{what} {self.program}.{self.version}.{self.procedure} xid {self.xid:#x} {ends}"
 
 
 def keyed(messages: list[Message]) -> Iterator[tuple[Key, Message]]:
@@ -59,11 +57,3 @@ def keyed(messages: list[Message]) -> Iterator[tuple[Key, Message]]:
         key = (m.frame, m.kind, m.xid, m.src, m.sport, m.dst, m.dport)
         seen[key] = seen.get(key, -1) + 1
         yield (*key, seen[key]), m
-
-
-def captures() -> list[Path]:
-    """Every capture that can be compared: the recordings with known causes, other people's, and the project's own (which are
-    copies of some of the first)."""
-    endings = {".pcap", ".pcapng", ".snoop"}
-    found = [path for folder in (OWN, SHARED) for path in sorted(folder.rglob("*")) if endings & set(path.suffixes)]
-    return list({(path.name, path.stat().st_size): path for path in reversed(found)}.values())[::-1]

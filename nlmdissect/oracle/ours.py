@@ -1,49 +1,48 @@
-"""Our reading of a capture, in the same records: from the table of calls, and by the codec for what the table does not keep.
+"""Our reading of a capture, in the same records: from the table of calls, and by the codec for what it does not keep.
 
 What both have must be equal; ``Ours.torn`` names every field in which it is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from oracle.fields import CALL_COLUMNS, REPLY_COLUMNS
-from oracle.record import CALL, KEPT, MOUNT, PORTMAP, REPLY, Message, Value
 
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, join
 from nlmdissect.capture.reader import MessageReader
 from nlmdissect.history.history import History, read_history
-from nlmdissect.protocols import Procedure, find, rpc
+from nlmdissect.oracle.fields import CALL_COLUMNS, REPLY_COLUMNS
+from nlmdissect.oracle.leaves import body, header
+from nlmdissect.oracle.record import CALL, KEPT, REPLY, Message, Value
+from nlmdissect.protocols import MOUNT, find
 from nlmdissect.rpc.calls import AUTH_ERROR, NONE, RPC_MISMATCH, Calls
 from nlmdissect.rpc.headers import Headers, read_headers, unwrap_replies
-from nlmdissect.xdr.codec import XdrError, decode
-from nlmdissect.xdr.schema import Array, List, Number, Struct, Union, Xdr
 
-RELAYED = ("args", "res", "results")
 RES = range(11, 16)  # TEST_RES to GRANTED_RES
 ANNOUNCED = (1, 2)  # SET and UNSET: the table keeps their address, and that of no look-up
-WORD = 0xFFFFFFFF
-AUTH_SYS, GSS = rpc.auth_flavor.members["AUTH_SYS"], rpc.auth_flavor.members["RPCSEC_GSS"]
-HEADER = frozenset({"xid", "mtype", "prog", "vers", "proc"})  # compared as attributes of the message
 WORKED_OUT = frozenset({"port", "low", "high", "machinename", "rpc_status"})  # not, or not only, of a body's leaf
 ZEROES = frozenset({"offset", "length", "holder_offset", "holder_length"})
 Ends = tuple[int, str, int, str, int, bool]
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass(slots=True)
 class Ours:
+    """``frames``: of the capture, whatever is in them."""
+
     messages: list[Message] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
+    frames: int = 0
 
 
-def read(path: Path) -> Ours:
+def read(path: Path, progress: Progress | None = None) -> Ours:
     """Errors: CaptureError, as ``read_history``."""
-    history = read_history([path])
+    history = read_history([path], progress)
     reader = MessageReader(open_recording([path]))
     batches = [batch.messages for batch in reader]
     return _Reading(history, join(batches), reader.traffic.endpoints).all()
@@ -57,7 +56,7 @@ class _Reading:
         self.filled: dict[int, set[str]] = {}  # columns that some leaf has filled, by row
 
     def all(self) -> Ours:
-        ours, m = Ours(), self.m
+        ours, m = Ours(frames=self.history.sources[0].frames), self.m
         arena = np.frombuffer(m.arena, np.uint8)
         headers = read_headers(arena, m.at, m.end)
         found = [self._message(headers, i) for i in range(len(m))]
@@ -134,7 +133,7 @@ class _Reading:
 
     def _fields(self, ours: Ours, message: Message, row: int | None, h: Headers, i: int) -> None:
         data, call = self.m.body(i), message.kind == CALL
-        for name, value in _header(data, call):
+        for name, value in header(data, call):
             message.add(name, value)
         procedure = find(message.program, message.version, message.procedure)
         listed: set[str] = set()
@@ -142,8 +141,8 @@ class _Reading:
             at, end = int(h.body[i] - self.m.at[i]), int(h.body_end[i] - self.m.at[i])
             c, asked = self.calls, (NONE, NONE, NONE)
             if row is not None:
-                asked = tuple(int(column[row]) for column in (c.asked_program, c.asked_version, c.asked_procedure))
-            if _body(message, procedure, data[:end], at, listed, asked):
+                asked = int(c.asked_program[row]), int(c.asked_version[row]), int(c.asked_procedure[row])
+            if body(message, procedure, data[:end], at, listed, asked):
                 message.marks.add("bad")
         if row is None or "untabled" in message.marks:
             return
@@ -176,90 +175,6 @@ def _status(reply: Message) -> int:
     if f.get("reply_stat", (0,)) == (0,):
         return int(f.get("accept_stat", (NONE,))[0])
     return RPC_MISMATCH if f.get("reject_stat") == (0,) else AUTH_ERROR
-
-
-def _header(data: bytes, call: bool) -> Iterator[tuple[str, Value]]:
-    """The fields of an RPC header; what comes before the place where it is cut."""
-    flavor = 0
-    for name, value in _Walk(data, 0).leaves(rpc.call if call else rpc.reply):
-        if name == "cred.body" and isinstance(value, bytes) and flavor in (AUTH_SYS, GSS):
-            yield from ((f"cred.{leaf}", of) for leaf, of in _Walk(value, 0).leaves(rpc.CREDENTIALS[flavor]))
-        elif name not in HEADER and not name.endswith(".body"):
-            yield name, value
-        if name == "cred.flavor":
-            flavor = int(value)
-
-
-def _body(
-    message: Message, procedure: Procedure, data: bytes, at: int, listed: set[str], asked: tuple[Value, ...]
-) -> bool:
-    """Add the leaves of arguments or results; say whether the body ended too early.
-
-    ``listed`` gets the names inside of lists; ``asked`` is what portmap was asked to call, where this is the reply.
-    """
-    t = procedure.args if message.kind == CALL else procedure.res
-    walk = _Walk(data, at)
-    for name, value in walk.leaves(t):
-        if name in RELAYED and isinstance(value, bytes):
-            if name == "args":
-                asked = (message.fields["prog"][0], message.fields["vers"][0], message.fields["proc"][0])
-            inner = None if asked[0] == PORTMAP else find(*map(int, asked))
-            listed |= _relayed(message, name, value, inner)
-        else:
-            message.add(name, value & WORD if isinstance(value, int) and value < 0 else value)
-    listed |= walk.listed
-    return walk.bad
-
-
-def _relayed(message: Message, name: str, value: bytes, inner: Procedure | None) -> set[str]:
-    """What portmap passes on: the arguments or results of a program that we know, or bytes."""
-    if inner is None:
-        message.add("args" if name == "args" else "results", value)
-        return set()
-    walk = _Walk(value, 0)
-    for leaf, of in walk.leaves(inner.args if name == "args" else inner.res):
-        message.add(leaf, of)
-    return walk.listed
-
-
-class _Walk:
-    """The codec, one leaf at a time, so that a message that is cut keeps what comes before the cut."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self.data, self.at = data, at
-        self.bad = False
-        self.listed: set[str] = set()
-
-    def leaves(self, t: Xdr) -> Iterator[tuple[str, Value]]:
-        try:
-            yield from self._walk(t, "", "", False)
-        except XdrError:
-            self.bad = True
-
-    def _walk(self, t: Xdr, name: str, prefix: str, inside: bool) -> Iterator[tuple[str, Value]]:
-        match t:
-            case Struct(fields=fields):
-                for leaf, of in fields.items():
-                    yield from self._walk(of, leaf, f"{leaf}." if leaf in ("cred", "verf") else prefix, inside)
-            case Union(on=on, arms=arms, default=default):
-                tag = self._take(on)
-                yield prefix + name, tag
-                arm = next((arm for member, arm in arms.items() if on.members[member] == tag), default)
-                yield from self._walk(arm, name, "holder." if name == "stat" else "", inside)
-            case List(element=element):
-                while self._take(Number("more", ">u4")):
-                    yield from self._walk(element, name, prefix, True)
-            case Array():
-                yield from ((prefix + name, value) for value in self._take(t))
-            case _:
-                value = self._take(t)
-                if inside:
-                    self.listed.add(prefix + name)
-                yield prefix + name, value
-
-    def _take(self, t: Xdr):  # type: ignore[no-untyped-def]
-        value, self.at = decode(t, self.data, self.at)
-        return value
 
 
 def _rows(calls: Calls, endpoints: Endpoints) -> tuple[dict[tuple[int, int, Ends], int], dict[Ends, list[int]]]:

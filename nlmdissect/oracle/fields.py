@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-# tshark -> the name in nlmdissect.protocols. Inside nlm.holder the name gets "holder." before it, in a credential "cred.",
-# in a verifier "verf.".
+from nlmdissect.protocols import NLM, NSM, PORTMAP
+
+# tshark -> the name in nlmdissect.protocols. Inside nlm.holder the name gets "holder." before it, in a credential
+# "cred.", in a verifier "verf.".
 NUMBERS = {
     "rpc.version": "rpcvers",
     "rpc.auth.flavor": "flavor", "rpc.auth.stamp": "stamp", "rpc.auth.uid": "uid", "rpc.auth.gid": "gid",
@@ -39,11 +41,16 @@ LINKS = {
     "nlm.msg_in": "msg_in",  # of a _RES: frame of the _MSG that it answers
     "nlm.res_in": "res_in",
 }
+OF_PROGRAM = {NLM: ("nlm.", "nfs."), NSM: ("stat.",), PORTMAP: ("portmap.",)}
+ATTRIBUTES = {
+    "tcp": ("tcp", "udp"), "program": ("rpc.program",), "version": ("rpc.programversion",),
+    "procedure": ("rpc.procedure",), "length": ("rpc.fraglen", "udp.length"), "cred.gids": ("rpc.auth.gid",),
+}  # fmt: skip
 # Boxes around other fields, framing, and what tshark works out itself.
 IGNORED = frozenset({
     "rpc.xid", "rpc.msgtyp", "rpc.program", "rpc.programversion", "rpc.procedure",  # read by name
-    "rpc.lastfrag", "rpc.fraglen", "rpc.opaque_length", "rpc.opaque_data", "rpc.fill_bytes", "rpc.auth.length", "rpc.value_follows",
-    "rpc.argument_length", "rpc.authgss.context.length", "rpc.authgss.data.length",
+    "rpc.lastfrag", "rpc.fraglen", "rpc.opaque_length", "rpc.opaque_data", "rpc.fill_bytes", "rpc.auth.length",
+    "rpc.value_follows", "rpc.argument_length", "rpc.authgss.context.length", "rpc.authgss.data.length",
     "rpc.time", "rpc.dup", "rpc.reply.dup", "nlm.time",
     "nlm.lock", "nlm.holder", "nlm.share", "nlm.test_stat", "nfs.fh.hash", "nfs.fh.length",
     "stat.mon", "stat.my_id", "stat.stat_chge", "stat.stat_res", "portmap.rpcb", "data.len", "data.data",
@@ -68,9 +75,19 @@ COLUMNS = {
 }  # fmt: skip
 CALL_COLUMNS = COLUMNS | {"state": "state", "stat": "status", "uaddr": "uaddr", "cred.machinename": "machinename"} | {
     f"holder.{name}": f"holder_{column}"
-    for name, column in (("exclusive", "exclusive"), ("svid", "svid"), ("oh", "oh"), ("l_offset", "offset"), ("l_len", "length"))
+    for name, column in {
+        "exclusive": "exclusive", "svid": "svid", "oh": "oh", "l_offset": "offset", "l_len": "length",
+    }.items()
 }  # fmt: skip
 REPLY_COLUMNS = {
     "stat": "status", "res_stat": "status", "state": "res_state", "sequence": "sequence", "low": "low", "high": "high",
     "port": "port", "uaddr": "uaddr", "addr": "uaddr", "accept_stat": "rpc_status",
 } | {name: column for name, column in CALL_COLUMNS.items() if name.startswith("holder.")}  # fmt: skip
+
+
+def wireshark(program: int, name: str) -> tuple[str, ...]:
+    """What tshark calls one of our fields in the messages of a program; several where versions differ."""
+    leaf = name.rpartition(".")[2]
+    known = [field for field, ours in (NUMBERS | TEXTS | LINKS).items() if ours == leaf]
+    of_program = [field for field in known if field.startswith(("rpc.", *OF_PROGRAM.get(program, ())))]
+    return ATTRIBUTES.get(name) or tuple(of_program or known)

@@ -1,13 +1,11 @@
-"""The door to Scapy: a Packet class for every XDR struct, made from the same schema as the other readers.
-
-``layer(nlm4_lockargs)(raw).show()`` takes arguments apart; ``bytes(layer(sm_stat)(state=5))`` makes them.
+"""A Packet class for every XDR struct, made from the same schema as the other readers.
 
 A field keeps its name, except where Packet has an attribute of that name (``name``, ``time``): it gets a ``_`` at its
-end. A nested struct is a packet in a field. A union is its discriminant, followed by one field for each struct among
-its arms, named as that struct (``stat``, ``nlm4_holder``), behind the union's own name where several unions have such
-an arm (``obj_attributes_fattr3``), and there only when the discriminant selects it. Lists are lists of packets, arrays
-lists of numbers. Bytes that end too early raise ``struct.error``: Scapy shows such a layer as
-Raw.
+end. A nested struct is a packet in a field, and may be given as a dict. A union is its discriminant, followed by one
+field for each struct among its arms, named as that struct (``stat``, ``nlm4_holder``), behind the union's own name
+where several unions have such an arm (``obj_attributes_fattr3``), and there only when the discriminant selects it.
+Lists are lists of packets, arrays lists of numbers; text may be given for bytes. Bytes that end too early raise
+``struct.error``: Scapy shows such a layer as Raw.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ from typing import Any
 from scapy.fields import (
     ConditionalField,
     Field,
+    IntEnumField,
     IntField,
     LongField,
     PacketField,
@@ -32,7 +31,7 @@ from scapy.packet import Packet
 
 from nlmdissect.xdr.schema import Array, Enum, FixedOpaque, List, Number, Opaque, String, Struct, Union, Xdr
 
-_NUMBER = {">u4": IntField, ">i4": SignedIntField, ">u8": LongField, ">i8": SignedLongField}
+NUMBER = {">u4": IntField, ">i4": SignedIntField, ">u8": LongField, ">i8": SignedLongField}
 
 
 class OpaqueField(Field):  # type: ignore[misc]
@@ -44,6 +43,9 @@ class OpaqueField(Field):  # type: ignore[misc]
         super().__init__(name, b"", "s")
         self.limit = limit
 
+    def any2i(self, pkt: Packet, x: Any) -> Any:
+        return x.encode() if isinstance(x, str) else x
+
     def addfield(self, pkt: Packet, s: bytes, val: bytes) -> bytes:
         return s + struct.pack("!I", len(val)) + val + bytes(-len(val) % 4)
 
@@ -51,10 +53,10 @@ class OpaqueField(Field):  # type: ignore[misc]
         (size,) = struct.unpack_from("!I", s)
         if size > self.limit:
             raise struct.error(f"{self.name}: length {size} exceeds {self.limit}")
-        return _take(s[4:], size)
+        return take(s[4:], size)
 
     def i2repr(self, pkt: Packet, x: bytes) -> str:
-        return repr(x)
+        return _shown(x)
 
 
 class FixedOpaqueField(Field):  # type: ignore[misc]
@@ -67,7 +69,10 @@ class FixedOpaqueField(Field):  # type: ignore[misc]
         return s + struct.pack(self.fmt, val) + bytes(-self.sz % 4)
 
     def getfield(self, pkt: Packet, s: bytes) -> tuple[bytes, bytes]:
-        return _take(s, self.sz)
+        return take(s, self.sz)
+
+    def i2repr(self, pkt: Packet, x: bytes) -> str:
+        return _shown(x)
 
 
 class ArrayField(Field):  # type: ignore[misc]
@@ -78,7 +83,7 @@ class ArrayField(Field):  # type: ignore[misc]
 
     def __init__(self, name: str, element: Number, limit: int) -> None:
         super().__init__(name, [], "I")
-        self.number = _NUMBER[element.dtype](name, 0)
+        self.number = NUMBER[element.dtype](name, 0)
         self.limit = limit
 
     def addfield(self, pkt: Packet, s: bytes, val: list[int]) -> bytes:
@@ -101,8 +106,11 @@ class ArrayField(Field):  # type: ignore[misc]
 class StructField(PacketField):  # type: ignore[misc]
     """A nested struct."""
 
+    def any2i(self, pkt: Packet, x: Any) -> Any:
+        return self.cls(**x) if isinstance(x, dict) else super().any2i(pkt, x)
+
     def m2i(self, pkt: Packet, m: bytes) -> Packet:
-        return _nested(self.cls, m)
+        return nested(self.cls, m)
 
 
 class ListField(Field):  # type: ignore[misc]
@@ -116,6 +124,9 @@ class ListField(Field):  # type: ignore[misc]
         super().__init__(name, [], "I")
         self.element = element
 
+    def any2i(self, pkt: Packet, x: Any) -> Any:
+        return [self.element(**item) if isinstance(item, dict) else item for item in x]
+
     def addfield(self, pkt: Packet, s: bytes, val: list[Packet]) -> bytes:
         return s + b"".join(b"\0\0\0\1" + bytes(item) for item in val) + bytes(4)
 
@@ -126,19 +137,24 @@ class ListField(Field):  # type: ignore[misc]
             s = s[4:]
             if not more:
                 return s, items
-            item = _nested(self.element, s)
+            item = nested(self.element, s)
             s = bytes(item.payload)
             item.remove_payload()
             items.append(item)
 
 
-def _nested(cls: type[Packet], s: bytes) -> Packet:
+def _shown(x: bytes) -> str:
+    """As bytes if they are text, else in hex."""
+    return repr(x) if x.isascii() and x.decode("ascii").isprintable() else x.hex()
+
+
+def nested(cls: type[Packet], s: bytes) -> Packet:
     if not s:
         raise struct.error("no bytes left")  # of nothing at all, Scapy would make a packet of default values
     return cls(s)
 
 
-def _take(s: bytes, size: int) -> tuple[bytes, bytes]:
+def take(s: bytes, size: int) -> tuple[bytes, bytes]:
     end = size + -size % 4
     if end > len(s):
         raise struct.error(f"{end} bytes announced, {len(s)} there")
@@ -151,10 +167,10 @@ def layer(t: Struct) -> type[Packet]:
     arms = Counter(arm for part in t.fields.values() for arm in _arm_names(part))
     shared = {arm for arm, count in arms.items() if count > 1}
     fields = [field for name, part in t.fields.items() for field in _fields(name, part, shared)]
-    return type(t.name, (_Xdr,), {"name": t.name, "fields_desc": fields})
+    return type(t.name, (XdrPacket,), {"name": t.name, "fields_desc": fields})
 
 
-class _Xdr(Packet):  # type: ignore[misc]
+class XdrPacket(Packet):  # type: ignore[misc]
     def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
         return b"", s  # what follows a nested struct is the next field
 
@@ -166,8 +182,10 @@ def _arm_names(t: Xdr) -> set[str]:
 def _fields(name: str, t: Xdr, shared: Set[str] = frozenset()) -> list[Any]:
     name = f"{name}_" if hasattr(Packet, name) else name
     match t:
+        case Number(name="bool"):
+            return [IntEnumField(name, 0, {0: "FALSE", 1: "TRUE"})]
         case Number(dtype=dtype):
-            return [_NUMBER[dtype](name, 0)]
+            return [NUMBER[dtype](name, 0)]
         case Enum(members=members):
             return [SignedIntEnumField(name, 0, {number: member for member, number in members.items()})]
         case Opaque(max=limit) | String(max=limit):
