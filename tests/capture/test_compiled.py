@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from support.captures import SHARED
 from support.damage import load
 from support.packets import TCP, UDP, ethernet, ipv4, rpc_call, rpc_reply, tcp, udp
-from support.reading import Frames
+from support.reading import Frames, everything
 
 from nlmdissect.capture import compiled, jit, native, pcap, pcapng, records, tables
 from nlmdissect.capture.engine import Engine
 from nlmdissect.capture.files import open_recording
-from nlmdissect.capture.reader import MessageReader
 from nlmdissect.history.history import read_history
 from nlmdissect.rules import run
 
@@ -43,30 +42,6 @@ def functions() -> Functions:
     made = jit.Jit(compiled.layout(), boundscheck=True)
     checked = {entry: made(entry) for entry in compiled.ENTRIES}
     return checked.__getitem__
-
-
-def everything(recording: object, keep: object, functions: Functions | None, after: int = 0) -> list[object]:
-    """All that a reader gives. With ``functions``, those run from block ``after`` on."""
-    reader = MessageReader(recording, keep)  # type: ignore[arg-type]
-    blocks = 0
-
-    def consider(engine: Engine, done: int, total: int | None) -> bool:
-        nonlocal blocks
-        blocks += 1
-        if functions is None or blocks != after + 1:
-            return False
-        engine.use(functions)
-        return True
-
-    reader._engine.consider = consider.__get__(reader._engine)  # type: ignore[method-assign]
-    found: list[object] = []
-    for batch in reader:
-        m = batch.messages
-        found.append([m.arena, *(getattr(m, name).tolist() for name in m.__slots__ if name != "arena")])
-        found.append(batch.signals)
-    traffic = reader.traffic
-    found += [traffic.streams, traffic.activity, traffic.programs, traffic.defects, traffic.endpoints.addresses]
-    return [*found, traffic.endpoints.macs, traffic.cut, traffic.first_cut, traffic.longest_cut]
 
 
 def small_blocks(patch: pytest.MonkeyPatch, size: int = 2000) -> None:

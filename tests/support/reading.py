@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from support.packets import START
 
 from nlmdissect.capture.block import Block
+from nlmdissect.capture.engine import Engine
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Kind, Signal, Traffic
 from nlmdissect.capture.reader import MessageReader
@@ -110,3 +111,27 @@ def read_frames(
 
 def read_files(*paths: Path) -> Reading:
     return read(open_recording(list(paths)))
+
+
+def everything(recording: object, keep: object, functions: Callable[[Any], Any] | None, after: int = 0) -> list[object]:
+    """All that a reader gives. With ``functions``, those run from block ``after`` on."""
+    reader = MessageReader(recording, keep)  # type: ignore[arg-type]
+    blocks = 0
+
+    def consider(engine: Engine, done: int, total: int | None) -> bool:
+        nonlocal blocks
+        blocks += 1
+        if functions is None or blocks != after + 1:
+            return False
+        engine.use(functions)
+        return True
+
+    reader._engine.consider = consider.__get__(reader._engine)  # type: ignore[method-assign]
+    found: list[object] = []
+    for batch in reader:
+        m = batch.messages
+        found.append([m.arena, *(getattr(m, name).tolist() for name in m.__slots__ if name != "arena")])
+        found.append(batch.signals)
+    traffic = reader.traffic
+    found += [traffic.streams, traffic.activity, traffic.programs, traffic.defects, traffic.endpoints.addresses]
+    return [*found, traffic.endpoints.macs, traffic.cut, traffic.first_cut, traffic.longest_cut]
