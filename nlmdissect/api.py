@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlmdissect.analysis import Analysis, Asked, analyse, check
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.history.history import History, read_history
 from nlmdissect.history.moment import moment
 from nlmdissect.report import lines, pages
@@ -231,6 +232,7 @@ def read(
     until: Time = None,
     loopback: Mapping[str, Paths] | None = None,
     progress: Progress | bool | None = None,
+    max_expansion: int | None = None,
 ) -> Capture:
     """Read a capture, or several files that are one recording; "-" is standard input.
 
@@ -239,14 +241,16 @@ def read(
     where its SM_MON calls do not say it. ``progress(done, total)`` is called with bytes while reading; True is a bar
     for what takes longer than a moment, False is none, and None is a bar in a notebook alone. Errors: CaptureError for
     a path that is no capture, or for files that are not one recording; UsageError for a code or a time that means
-    nothing.
+    nothing. ``max_expansion`` is how many bytes a byte of a packed file may become before reading stops there (None:
+    1000).
     """
     wanted = asked(select, ignore, since, until)
     whose = {host: _several(files) for host, files in (loopback or {}).items()}
+    most = EXPANSION if max_expansion is None else max_expansion
     if callable(progress):
-        return Capture(read_history(_several(paths), progress, whose), wanted)
+        return Capture(read_history(_several(paths), progress, whose, most), wanted)
     with Bar(in_notebook() if progress is None else progress) as bar:
-        return Capture(read_history(_several(paths), bar, whose), wanted)
+        return Capture(read_history(_several(paths), bar, whose, most), wanted)
 
 
 def read_tables(folder: str | Path) -> dict[str, pd.DataFrame]:

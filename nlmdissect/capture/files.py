@@ -18,7 +18,7 @@ from .ahead import ahead
 from .block import Block, Defect, Source
 from .formats import identify
 from .sample import Sketch
-from .unpack import Unpacked
+from .unpack import EXPANSION, Unpacked
 
 PIPE = 1 << 20  # bytes; what anybody may ask for
 HEAD = 64  # bytes that tell the format
@@ -40,6 +40,7 @@ class Recording:
     sources: tuple[Source, ...]
     _pipe: Unpacked | None = field(default=None, repr=False)
     _pipe_used: bool = field(default=False, repr=False)
+    _expansion: int = field(default=EXPANSION, repr=False)
     _watch: bool = field(default=False, repr=False)  # larger than the sample: keep looking while reading
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
@@ -85,19 +86,22 @@ class Recording:
     def _open(self, source: Source, capture: int) -> Unpacked:
         if self._pipe is None:
             _forget(source, capture)
-            return Unpacked(_open_file(source.path), source.path)
+            return Unpacked(_open_file(source.path), source.path, self._expansion)
         if self._pipe_used:
             raise CaptureError(f"{source.path}: can be read only once", "Save it to a file first.")
         self._pipe_used = True
         return self._pipe
 
 
-def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None) -> Recording:
+def open_recording(
+    paths: Sequence[str | Path], *, stdin: BinaryIO | None = None, expansion: int = EXPANSION
+) -> Recording:
     """Open capture files as one recording. "-" is standard input (or ``stdin``).
 
     Several files may be given in any order; they come out by the time of their first frame, file after file. To see
     that they belong together, the beginning of each is read: SAMPLE bytes over all, at least one block of each. What
-    lies behind that is compared while the recording is read, so that no large file is read twice.
+    lies behind that is compared while the recording is read, so that no large file is read twice. ``expansion`` is how
+    many bytes a packed byte may become (see ``Unpacked``).
 
     Errors: CaptureError, with what to do, for anything that is not a readable capture in pcap or pcapng form, for
     captures of different networks, and for two vantage points of one.
@@ -109,7 +113,7 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
         name = names[0]
         raw = (stdin or _standard_input()) if name == "-" else _open_file(name)
         _widen(raw)
-        stream = Unpacked(raw, "standard input" if name == "-" else name)
+        stream = Unpacked(raw, "standard input" if name == "-" else name, expansion)
         return Recording((_identify(stream),), stream)
     for name in names:
         if _is_pipe(name):
@@ -125,13 +129,13 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
             stream.close()
         source.bytes = os.stat(name).st_size
         sources.append(source)
-    return _join(_without_copies(sources))
+    return _join(_without_copies(sources), expansion)
 
 
-def _join(sources: list[Source]) -> Recording:
+def _join(sources: list[Source], expansion: int) -> Recording:
     """The sources in time order. Errors: CaptureError when they are not one recording."""
     if len(sources) == 1:
-        return Recording(tuple(sources))
+        return Recording(tuple(sources), _expansion=expansion)
     sketches = [_sketch(source, len(sources)) for source in sources]
     names = [source.path for source in sources]
     related.check_related(names, sketches)
@@ -141,7 +145,7 @@ def _join(sources: list[Source]) -> Recording:
     # A file without frames has no time and nothing to say: it comes last.
     order = sorted(range(len(sources)), key=lambda i: (starts[i] is None, starts[i] or 0))
     watch = not all(sketch.whole for sketch in sketches)
-    return Recording(tuple(sources[i] for i in order), _watch=watch)
+    return Recording(tuple(sources[i] for i in order), _expansion=expansion, _watch=watch)
 
 
 def _sketch(source: Source, files: int) -> Sketch:

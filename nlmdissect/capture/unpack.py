@@ -22,6 +22,8 @@ PACKED = 1 << 16  # bytes read at a time
 XZ_OUTPUT = 1 << 12
 ZSTD_INPUT = 1 << 12
 XZ_MEMORY = 1 << 29  # xz -9 needs 65 MiB; a dictionary of 4 GiB is an attack
+EXPANSION = 1000  # bytes that one packed byte may become; gzip cannot make more, and no recording does
+FREE = 256 << 20  # bytes that are unpacked whatever the expansion
 
 
 A = TypeVar("A")
@@ -32,8 +34,11 @@ Pieces = Generator["bytes | memoryview", None, None]
 class Unpacked:
     """Reads one binary stream; ``consumed`` counts what was read of it, packed."""
 
-    def __init__(self, raw: BinaryIO, path: str) -> None:
+    def __init__(self, raw: BinaryIO, path: str, expansion: int = EXPANSION) -> None:
+        """``expansion``: a fault ends it where a packed byte has become more than so many, behind the first FREE."""
         self.path = path
+        self._expansion = expansion
+        self._unpacked = 0
         self.consumed = 0
         self.fault = ""
         self._raw = raw
@@ -69,10 +74,19 @@ class Unpacked:
                 self._rest = rest[len(pieces[-1]) :]
                 return b"".join(pieces)
             self._wanted = size - have
-            rest = memoryview(next(self._pieces, b""))
+            rest = self._next_piece()
             if not rest:
                 self._rest = rest
                 return b"".join(pieces)
+
+    def _next_piece(self) -> memoryview:
+        piece = memoryview(next(self._pieces, b""))
+        self._unpacked += len(piece)
+        if self.compression and self._unpacked > FREE + self._expansion * self.consumed:
+            self.fault = f"{self.compression}_expands_beyond_limit"
+            self._pieces.close()
+            return memoryview(b"")
+        return piece
 
     def _again(self, before: bytes, size: int) -> bytes:
         """The last bytes of a plain file and the next: to read a few once more is cheaper than to copy many."""

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Captures, FailOn, Form, Loopback, Output, Quiet, Report, codes, owners, terminal
+from nlmdissect.cli.options import (
+    Captures,
+    Expansion,
+    FailOn,
+    Form,
+    Loopback,
+    Output,
+    Quiet,
+    Report,
+    codes,
+    owners,
+    terminal,
+)  # fmt: skip
 
 
 @app.command()
@@ -28,6 +40,7 @@ def analyze(
     since: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened from then on (UTC).")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened until then (UTC).")] = None,
     loopback: Loopback = None,
+    max_expansion: Expansion = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell what happened, who lost what, and which packet is missing."""
@@ -42,7 +55,7 @@ def analyze(
     with Bar(not quiet) as bar:
         capture = api.read(
             captures, select=codes(select), ignore=codes(ignore), since=since, until=until,
-            loopback=whose, progress=bar,
+            loopback=whose, progress=bar, max_expansion=max_expansion,
         )  # fmt: skip
         analysis = capture.analysis
     if form is Report.json:
@@ -83,6 +96,7 @@ def show(
         ),
     ] = None,
     loopback: Loopback = None,
+    max_expansion: Expansion = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -101,7 +115,7 @@ def show(
     out.refuse_overwriting(output, captures)
     programs, whose = lines.programs(codes(program)), owners(loopback, output)
     with Bar(not quiet) as bar:
-        capture = api.read(captures, loopback=whose, progress=bar)
+        capture = api.read(captures, loopback=whose, progress=bar, max_expansion=max_expansion)
     history, rows = capture.history, None if where is None else capture.rows(where)
     chosen = lines.Chosen(programs, lines.hosts(history, codes(host)), rows)
     out.write(lines.of_messages(history, chosen) if messages else lines.of_calls(history, chosen), output)
@@ -119,6 +133,7 @@ def locks(
     ] = None,
     form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
     loopback: Loopback = None,
+    max_expansion: Expansion = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -131,7 +146,7 @@ def locks(
     out.refuse_overwriting(output, captures)
     whose = owners(loopback, output)
     with Bar(not quiet) as bar:
-        capture = api.read(captures, loopback=whose, progress=bar)
+        capture = api.read(captures, loopback=whose, progress=bar, max_expansion=max_expansion)
     found = capture.at(at).moment.about(lines.hosts(capture.history, codes(host)))
     if form is Form.json:
         from nlmdissect import __version__

@@ -40,6 +40,13 @@ Loopback = Annotated[
     list[str] | None,
     typer.Option(metavar="HOST=FILE", help="FILE was captured on the loopback of HOST, an address or a name."),
 ]
+Expansion = Annotated[
+    int | None,
+    typer.Option(
+        "--max-expansion", metavar="N", min=1,
+        help="Stop where a byte of a packed file has become more than N (else 1000), behind the first 256 MiB.",
+    ),
+]  # fmt: skip
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, and no progress.")]
 
 

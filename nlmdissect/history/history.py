@@ -14,6 +14,7 @@ from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings, dealings
 from nlmdissect.history.held_off import HeldOff, held_off
@@ -100,14 +101,20 @@ class History:
         return None if number is None else self.boots[number]
 
 
-def read_history(paths: Sequence[str | Path], progress: Progress | None = None, whose: Whose | None = None) -> History:
+def read_history(
+    paths: Sequence[str | Path],
+    progress: Progress | None = None,
+    whose: Whose | None = None,
+    expansion: int = EXPANSION,
+) -> History:
     """Read a recording and rebuild what happened. ``whose`` names loopback captures by their host; they are read too.
+    ``expansion`` is how many bytes a packed byte may become.
 
     Raises CaptureError for a path that is no capture, or for files that are not one recording, and UsageError for a
     host that the recording does not show.
     """
     with uncollected():
-        return _read(paths, progress, whose or {})
+        return _read(paths, progress, whose or {}, expansion)
 
 
 @contextmanager
@@ -122,8 +129,8 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose) -> History:
-    recording = open_recording(with_loopbacks(paths, whose))
+def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose, expansion: int) -> History:
+    recording = open_recording(with_loopbacks(paths, whose), expansion=expansion)
     reader = MessageReader(recording, KEEP, progress)
     named = NameReader()
     texts = Texts()
