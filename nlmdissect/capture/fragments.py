@@ -10,6 +10,7 @@ fragment must not be mixed with the next one.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -28,6 +29,8 @@ MAX_PARTS = 2048
 
 Key = tuple[int, int, int, int, int]
 
+_offset: Callable[[Fragment], int] = lambda part: part.offset  # noqa: E731
+
 
 class Fragment(NamedTuple):
     """``data`` is what was captured of ``size`` bytes, at ``offset`` of the packet's payload."""
@@ -44,10 +47,35 @@ class Fragment(NamedTuple):
 
 @dataclass(slots=True)
 class _Packet:
+    """``parts`` are sorted; ``longest`` is the size of the longest; ``covered`` bytes are in any of them."""
+
     since: int
     total: int = -1
     parts: list[Fragment] = field(default_factory=list)
     bytes: int = 0
+    longest: int = 0
+    covered: int = 0
+
+    def near(self, new: Fragment) -> list[Fragment]:
+        """The parts that may overlap a fragment."""
+        first = bisect_left(self.parts, new.offset - self.longest, key=_offset)
+        return self.parts[first : bisect_left(self.parts, new.end, key=_offset)]
+
+    def take(self, new: Fragment) -> bool:
+        """Keep a fragment, unless it is there already."""
+        near = self.near(new)
+        if new in near:
+            return False
+        reached = new.offset
+        for part in near:
+            if part.end > reached:
+                self.covered += max(min(part.offset, new.end) - reached, 0)
+                reached = part.end
+        self.covered += max(new.end - reached, 0)
+        insort(self.parts, new, key=_offset)
+        self.longest = max(self.longest, new.size)
+        self.bytes += len(new.data)
+        return True
 
 
 class Fragments:
@@ -70,7 +98,7 @@ class Fragments:
             return None
         packet = self.packets.get(key)
         new = Fragment(offset, size, data)
-        if packet and (_disagree(packet.parts, new) or _past_the_end(packet, new, more)):
+        if packet and (_disagree(packet.near(new), new) or _past_the_end(packet, new, more)):
             self.defect("conflicting_fragments")
             self._drop(key)
             packet = None
@@ -78,15 +106,16 @@ class Fragments:
             packet = self.packets[key] = _Packet(time)
         if not more:
             packet.total = new.end
-        if new not in packet.parts:
-            packet.parts.append(new)
-            packet.bytes += len(data)
+        if packet.take(new):
             self.bytes += len(data)
-        if packet.total >= 0 and _covered(packet.parts, packet.total):
+        if packet.covered == packet.total:
             self._drop(key)
             self.complete[key] = time
             return _join(packet.parts), packet.total
-        while len(self.packets) > MAX_PACKETS or self.bytes > MAX_BYTES or len(packet.parts) > MAX_PARTS:
+        if len(packet.parts) > MAX_PARTS:
+            self.defect("too_many_fragments")
+            self._drop(key)
+        while len(self.packets) > MAX_PACKETS or self.bytes > MAX_BYTES:
             self.defect("too_many_fragments")
             self._drop(next(iter(self.packets)))
         return None
@@ -131,15 +160,6 @@ def _past_the_end(packet: _Packet, new: Fragment, more: bool) -> bool:
     if packet.total >= 0 and (new.end > packet.total or (not more and new.end != packet.total)):
         return True
     return not more and any(part.end > new.end for part in packet.parts)
-
-
-def _covered(parts: list[Fragment], total: int) -> bool:
-    reached = 0
-    for part in sorted(parts):
-        if part.offset > reached:
-            return False
-        reached = max(reached, part.end)
-    return reached >= total
 
 
 def _join(parts: list[Fragment]) -> bytes:

@@ -251,4 +251,8 @@ class Direction:
             left += [part for part in ((a, start), (stop, b)) if part[0] < part[1]]
             records = Records(self.sink, self.flow, self.keep, searching=True)
             records.feed(data[start - at : stop - at], stamp)
-        self.lost = left
+        self.lost = left if len(left) <= MAX_LOST else sorted(sorted(left, key=_length)[-MAX_LOST:])
+
+
+def _length(gap: tuple[int, int]) -> int:
+    return gap[1] - gap[0]

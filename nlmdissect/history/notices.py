@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nlmdissect.findings import At
+from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.names import SM_NOTIFY
 from nlmdissect.protocols import NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, RPC_STATUS, Calls, Texts
@@ -42,6 +45,9 @@ class Lookup:
     port: int | None
 
 
+Sent = TypeVar("Sent", Try, Lookup)
+
+
 class Datagram(NamedTuple):
     """One SM_NOTIFY or look-up: sm-notify sends both from one port and counts its xids up over all of them."""
 
@@ -58,6 +64,13 @@ class Notices:
     lookups: dict[tuple[int, int], list[Lookup]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
 
+    def receivers(self) -> dict[int, list[int]]:
+        """Whom each sender of notices, or of look-ups for them, spoke to."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for sender, receiver in dict.fromkeys([*self.tries, *self.lookups]):
+            found[sender].append(receiver)
+        return found
+
     def unseen(self, sender: int, start: int, end: int) -> str:
         """Why some of what ``sender`` announced in a span (ns) is not in the capture; empty if nothing says so."""
         of = [d for d in self.sent[sender] if start <= d.time <= end]
@@ -69,6 +82,15 @@ class Notices:
             if 0 < xids[-1] - xids[0] + 1 - len(xids) <= len(xids) + SMALL_HOLE:
                 return "the xids of its sm-notify have a hole: something that it sent is not here"
         return ""
+
+
+def within(items: list[Sent], boot: Boot) -> Iterator[Sent]:
+    """Those of one life, of items in time order."""
+    first = bisect_left(items, boot.not_after.time, key=lambda item: item.at.time)
+    for item in items[first:]:
+        if not boot.during(item.at):
+            return
+        yield item
 
 
 def notices(calls: Calls, texts: Texts) -> Notices:

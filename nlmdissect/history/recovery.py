@@ -12,21 +12,19 @@ proves nothing: statd answers what it ignores.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
-from typing import TypeVar
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Fate, File, Outcome, Owner
-from nlmdissect.history.notices import Lookup, Notices, Try
+from nlmdissect.history.notices import Lookup, Notices, Sent, Try, within
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
-from nlmdissect.hosts.names import Names, same_host
+from nlmdissect.hosts.names import Names, first_label, same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.ranges import Piece
-
-Sent = TypeVar("Sent", Try, Lookup)
 
 LATE = 3 * SECOND  # a retry may be, and a clock
 
@@ -112,22 +110,37 @@ class Recoveries:
     freed: dict[tuple[int, int], list[At]]  # (client, server) -> its NLM_FREE_ALLs
     end: int
     rows: list[Recovery] = field(default_factory=list)
+    _whose: dict[int, list[int]] = field(default_factory=dict)  # senders of notices, by whom they notify for
+    _called: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # senders, by what they are called
+    _receivers: dict[int, list[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._receivers = self.notices.receivers()
+        for sender in self._receivers:
+            for label in {first_label(name) for name in self.names.claimed.get(sender, ())}:
+                self._called[label].append(sender)
 
     def read(self, boots: list[Boot], walked: Walked) -> list[Recovery]:
         """One row for each restart and peer, in time order."""
+        fates_of, reclaims_of = defaultdict(list), defaultdict(list)
+        for fate in walked.table.fates:
+            fates_of[fate.boot].append(fate)
+        for reclaim in walked.reclaims:
+            reclaims_of[reclaim.boot].append(reclaim)
         for boot in boots:
-            fates = [fate for fate in walked.table.fates if fate.boot == boot.number]
-            reclaims = [r for r in walked.reclaims if r.boot == boot.number]
+            fates, reclaims = fates_of[boot.number], reclaims_of[boot.number]
             # not all that was reclaimed has that fate: it may have been stolen before
             reclaimers = {r.request.client for r in reclaims}
             fates = _given_up_too_late(boot, fates, {r.request.client for r in reclaims if r.answer is None})
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
+            tries = self.notices.tries
             told = {
                 receiver
-                for (sender, receiver), tries in self.notices.tries.items()
-                if self.names.notifies_for(sender, boot.host) and any(boot.during(t.at) for t in tries)
+                for sender in self._senders(boot.host)
+                for receiver in self._receivers.get(sender, ())
+                if next(within(tries.get((sender, receiver), []), boot), None)
             }
             for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
                 self.rows.append(
@@ -138,6 +151,16 @@ class Recoveries:
                     self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], reclaimers)
                 )
         return self.rows
+
+    def _senders(self, host: int) -> list[int]:
+        """Who notifies for a host."""
+        if host not in self._whose:
+            names, some = self.names, list(self._receivers)
+            if not names.resolved.said and "server" not in names.roles.get(host, ()):  # only a common name tells then
+                labels = {first_label(name) for name in names.claimed.get(host, ())}
+                some = list(dict.fromkeys([host, *(s for label in labels for s in self._called.get(label, ()))]))
+            self._whose[host] = [sender for sender in some if names.notifies_for(sender, host)]
+        return self._whose[host]
 
     def _clients(self, host: int) -> set[int]:
         return {
@@ -182,13 +205,7 @@ class Recoveries:
         )
 
     def _between(self, of: dict[tuple[int, int], list[Sent]], boot: Boot, peer: int) -> list[Sent]:
-        found = [
-            item
-            for (sender, receiver), items in of.items()
-            if receiver == peer and self.names.notifies_for(sender, boot.host)
-            for item in items
-            if boot.during(item.at)
-        ]
+        found = [item for sender in self._senders(boot.host) for item in within(of.get((sender, peer), []), boot)]
         return sorted(found, key=lambda item: item.at)
 
     def _notify(

@@ -21,7 +21,7 @@ from nlmdissect.history.fates import UNLOCKED, Claim, Fate, File, Grant, Outcome
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
-from nlmdissect.machines.ranges import Piece, conflicts, cut, holes, put
+from nlmdissect.machines.ranges import SETTLED, Piece, between, conflicts, cut, holes, in_conflict, put
 
 ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
 
@@ -36,8 +36,10 @@ class LockTable:
     collisions: list[Grant] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    # each as it was when it became one; fates may be about parts of it
-    orphans: list[Piece] = field(default_factory=list)
+    orphans: list[Piece] = field(default_factory=list)  # as each was then; fates may be about parts of it
+    _exclusive: dict[File, dict[Owner, bool]] = field(default_factory=lambda: defaultdict(dict))  # who may be so
+    _split: set[int] = field(default_factory=set)  # holds that were ever in several pieces
+    _closed: set[int] = field(default_factory=set)  # those of them that are over unless a part is left
 
     def owners(self, file: File) -> dict[Owner, list[Piece]]:
         """Who has pieces of a file; empty if nobody has."""
@@ -57,12 +59,10 @@ class LockTable:
             if server is None or file.server == server:
                 for owner, pieces in owners.items():
                     if client is None or owner.client == client:
-                        for piece in pieces:
-                            yield file, owner, piece
+                        yield from ((file, owner, piece) for piece in pieces)
 
-    def grant(
-        self, claim: Claim, event: E, at: At, asked: At, boot: Boot | None = None, monitored: bool = True
-    ) -> None:
+    def grant(self, claim: Claim, event: E, at: At, asked: At, boot: Boot | None = None,
+              monitored: bool = True) -> None:  # fmt: skip
         """A lock was granted: by an answer, by a callback, or as a reclaim (``event`` says which)."""
         self._take_from_others(claim, at, asked, boot)
         inside, outside = self._cut(claim)
@@ -127,10 +127,7 @@ class LockTable:
         self._set(claim, inside, outside)
 
     def answer_callback(self, claim: Claim, event: E, at: At) -> None:
-        """The waiter accepted or refused what the server handed it.
-
-        The answer may come after the UNLOCK, over another connection: it gives nothing back.
-        """
+        """The waiter accepted or refused what the server handed it. After the UNLOCK that gives nothing back."""
         inside, outside = self._cut(claim)
         for piece in inside:
             before = piece.state
@@ -185,9 +182,8 @@ class LockTable:
             elif piece.state is H.RECLAIMING:
                 self._fate(Claim.whole(file, owner, piece), piece, Outcome.UNANSWERED, None)
 
-    def _reclaimed(
-        self, claim: Claim, inside: list[Piece], outside: list[Piece], at: At, asked: At, boot: Boot | None
-    ) -> None:
+    def _reclaimed(self, claim: Claim, inside: list[Piece], outside: list[Piece], at: At, asked: At,
+                   boot: Boot | None) -> None:  # fmt: skip
         inside += self._unknown(claim, inside, at, asked, boot)
         for piece in inside:
             before = piece.state
@@ -212,14 +208,16 @@ class LockTable:
         return found
 
     def _take_from_others(self, claim: Claim, at: At, asked: At, boot: Boot | None) -> None:
-        file, owner = claim.file, claim.owner
-        for other, pieces in list(self.owners(file).items()):
-            same = (other.client, other.svid) == (owner.client, owner.svid)
-            if same or not any(conflicts(piece, claim.start, claim.end, claim.exclusive) for piece in pieces):
+        file, owner, owners = claim.file, claim.owner, self.owners(claim.file)
+        for other in list(owners if claim.exclusive else self._exclusive[file]):
+            pieces = owners.get(other)
+            if not pieces or pieces[-1].end < claim.start or pieces[0].start > claim.end:
                 continue
-            inside, outside = cut(pieces, claim.start, claim.end)
+            if (other.client, other.svid) == (owner.client, owner.svid) or not in_conflict(pieces, *claim[2:]):
+                continue
+            inside, outside = self._cut(claim, other)
             for piece in inside:
-                if not conflicts(piece, claim.start, claim.end, claim.exclusive):
+                if piece.state in SETTLED or not conflicts(piece, *claim[2:]):
                     continue
                 before, was = piece.state, replace(piece)
                 self._step(piece, E.CONFLICT, at)
@@ -235,9 +233,8 @@ class LockTable:
                     self._close(piece, at, "released unseen")
             self._set(Claim(file, other, claim.start, claim.end, claim.exclusive), inside, outside)
 
-    def _fate(
-        self, claim: Claim, piece: Piece, outcome: Outcome, at: At | None, status: str = "", by: Owner | None = None
-    ) -> None:
+    def _fate(self, claim: Claim, piece: Piece, outcome: Outcome, at: At | None, status: str = "",
+              by: Owner | None = None) -> None:  # fmt: skip
         if piece.boot is not None:
             self.fates.append(Fate(piece.boot, claim.file, claim.owner, replace(piece), outcome, at, status, by))
 
@@ -256,17 +253,25 @@ class LockTable:
     def _close(self, piece: Piece, at: At, how: str) -> None:
         row = self.rows[piece.hold]
         row.released, row.how = at, how
+        if piece.hold in self._split:
+            self._closed.add(piece.hold)
 
-    def _cut(self, claim: Claim) -> tuple[list[Piece], list[Piece]]:
-        return cut(self.owners(claim.file).get(claim.owner, []), claim.start, claim.end)
+    def _cut(self, claim: Claim, owner: Owner | None = None) -> tuple[list[Piece], list[Piece]]:
+        pieces = self.owners(claim.file).get(owner or claim.owner, [])
+        if claim.exclusive and owner is None:
+            self._exclusive[claim.file][claim.owner] = True
+        inside, outside = cut(pieces, claim.start, claim.end)
+        if len(inside) + len(outside) > len(pieces):
+            self._split.update(piece.hold for piece in inside)
+        return inside, outside
 
     def _drop(self, file: File, owner: Owner, piece: Piece, at: At, how: str) -> None:
         self._close(piece, at, how)
-        self._set(Claim.whole(file, owner, piece), [], [p for p in self.pieces[file][owner] if p is not piece])
+        _, outside = cut(self.pieces[file][owner], piece.start, piece.end)
+        self._set(Claim.whole(file, owner, piece), [], outside)
 
     def _set(self, claim: Claim, inside: list[Piece], outside: list[Piece]) -> None:
-        left = (piece for piece in inside if piece.state is not H.RELEASED)
-        merged = sorted([*left, *outside], key=lambda piece: piece.start)
+        merged = between([piece for piece in inside if piece.state is not H.RELEASED], outside, claim.start)
         if merged:
             self.pieces[claim.file][claim.owner] = merged
             self._go_on(merged)
@@ -277,6 +282,8 @@ class LockTable:
         """Keep what an owner has after a grant. Holds of ``parts`` that are in none of ``merged`` went into another."""
         self.pieces[claim.file][claim.owner] = merged
         self._go_on(merged)
+        if len(merged) == len(parts):
+            return
         left = {piece.hold for piece in merged}
         for piece in parts:
             if piece.hold not in left:
@@ -284,7 +291,10 @@ class LockTable:
 
     def _go_on(self, pieces: list[Piece]) -> None:
         """A hold of which a part is left is not over."""
-        for piece in pieces:
-            row = self.rows[piece.hold]
-            if row.released is not None:
-                row.released, row.how = None, ""
+        for piece in pieces if self._closed else ():
+            if piece.hold in self._closed:
+                self._closed.discard(piece.hold)
+                self.rows[piece.hold].released, self.rows[piece.hold].how = None, ""
+            if not self._closed:
+                break
+        self._closed.clear()

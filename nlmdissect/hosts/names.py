@@ -87,7 +87,7 @@ class Names:
         if self.roles.get(sender):
             return False
         card = "server" in self.roles.get(host, ()) and self._one_card(sender, host)
-        return card or any(self._alone(name, host) for name in self.claimed.get(sender, ()))
+        return card or (bool(self.resolved.said) and any(self._alone(n, host) for n in self.claimed.get(sender, ())))
 
     def called(self, name: str) -> list[int]:
         """The endpoints that called themselves so in anything but an SM_NOTIFY."""

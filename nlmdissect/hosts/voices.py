@@ -20,6 +20,7 @@ from nlmdissect.rpc.requests import OPS, Op, Request, Requests
 
 TURNS = 3  # A B A B: fewer may be chance
 STEPS_BACK = 2  # fewer may be two processors that got their cookies in one order and sent in another
+MANY = 100  # voices that are compared with each other
 COUNTER = 8  # bytes; a longer cookie is something else
 
 
@@ -55,6 +56,12 @@ def voices(requests: Requests, texts: Texts) -> dict[int, list[Voice]]:
         name = texts[int(said.caller_name[row])].decode("utf-8", "backslashreplace")
         found[int(said.server[row])].append(Voice(int(said.client[row]), name, requests, numbers))
     return found
+
+
+def busiest(found: list[Voice]) -> list[Voice]:
+    """Those that are worth comparing each with each: at most MANY, in their order."""
+    most = sorted(range(len(found)), key=lambda n: len(found[n].numbers), reverse=True)
+    return [found[n] for n in sorted(most[:MANY])]
 
 
 def turns(a: Voice, b: Voice) -> int:

@@ -12,11 +12,15 @@ Units: ``start`` and ``end`` are byte positions, both inclusive; ``END`` stands 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from nlmdissect.findings import At
 from nlmdissect.machines.hold import TRUTHS, H, Truth
+
+SETTLED = frozenset({H.DOUBTED, H.STOLEN})  # another conflict tells nothing new of them
 
 
 @dataclass(slots=True)
@@ -50,19 +54,26 @@ def overlap(piece: Piece, start: int, end: int) -> bool:
 
 
 def cut(pieces: list[Piece], start: int, end: int) -> tuple[list[Piece], list[Piece]]:
-    """Split ``pieces`` at the bounds of a range: those inside it, and those outside. Both lists stay sorted."""
+    """Split ``pieces`` (sorted, disjoint) at the bounds of a range: those inside it, and those outside. Both lists stay
+    sorted. Of thousands of pieces only those inside are looked at.
+    """
+    first, behind = bisect_left(pieces, start, key=_end), bisect_right(pieces, end, key=_start)
     inside: list[Piece] = []
-    outside: list[Piece] = []
-    for piece in pieces:
-        if not overlap(piece, start, end):
-            outside.append(piece)
-            continue
+    outside = pieces[:first]
+    for piece in pieces[first:behind]:
         if piece.start < start:
             outside.append(replace(piece, end=start - 1))
         if piece.end > end:
             outside.append(replace(piece, start=end + 1))
         inside.append(replace(piece, start=max(piece.start, start), end=min(piece.end, end)))
-    return inside, sorted(outside, key=_start)
+    outside += pieces[behind:]
+    return inside, outside
+
+
+def between(inside: list[Piece], outside: list[Piece], start: int) -> list[Piece]:
+    """The two lists of ``cut`` as one again; ``start`` is that of the range."""
+    place = bisect_left(outside, start, key=_start)
+    return [*outside[:place], *sorted(inside, key=_start), *outside[place:]]
 
 
 def holes(inside: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
@@ -80,14 +91,14 @@ def holes(inside: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
 def put(outside: list[Piece], piece: Piece) -> list[Piece]:
     """Add a piece to those that do not overlap it, and join it with neighbours of the same kind and state."""
     joined = piece
-    rest: list[Piece] = []
-    for other in outside:
-        touches = other.end + 1 == joined.start or joined.end + 1 == other.start
-        if touches and _same_kind(other, joined):
-            joined = replace(joined, start=min(other.start, joined.start), end=max(other.end, joined.end))
-        else:
-            rest.append(other)
-    return sorted([*rest, joined], key=_start)
+    first = behind = bisect_left(outside, piece.start, key=_start)
+    if first and outside[first - 1].end + 1 == piece.start and _same_kind(outside[first - 1], piece):
+        first -= 1
+        joined = replace(joined, start=outside[first].start)
+    while behind < len(outside) and joined.end + 1 == outside[behind].start and _same_kind(outside[behind], joined):
+        joined = replace(joined, end=outside[behind].end)
+        behind += 1
+    return [*outside[:first], joined, *outside[behind:]]
 
 
 def conflicts(piece: Piece, start: int, end: int, exclusive: bool) -> bool:
@@ -95,8 +106,19 @@ def conflicts(piece: Piece, start: int, end: int, exclusive: bool) -> bool:
     return overlap(piece, start, end) and (exclusive or piece.exclusive)
 
 
+def in_conflict(pieces: list[Piece], start: int, end: int, exclusive: bool) -> bool:
+    """Whether ``conflicts`` is true of any of them that it would change: what is SETTLED stays as it is."""
+    for piece in pieces[bisect_left(pieces, start, key=_end) :]:
+        if piece.start > end:
+            return False
+        if (exclusive or piece.exclusive) and piece.state not in SETTLED:
+            return True
+    return False
+
+
 def _same_kind(a: Piece, b: Piece) -> bool:
     return a.exclusive == b.exclusive and a.state is b.state and a.boot == b.boot and a.monitored == b.monitored
 
 
-_start: Callable[[Piece], int] = lambda piece: piece.start  # noqa: E731
+_start: Callable[[Piece], int] = attrgetter("start")
+_end: Callable[[Piece], int] = attrgetter("end")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
-from nlmdissect.hosts.voices import TURNS, Voice, one_kernel, turns, voices
+from nlmdissect.hosts.voices import TURNS, Voice, busiest, one_kernel, turns, voices
 from nlmdissect.rules import assumptions, words
 
 SHOWN = 6
@@ -40,7 +40,7 @@ def duplicate_caller_name(history: History) -> Iterator[Verdict]:
                 named[voice.name.casefold()].append(voice)
         for same in named.values():
             yield Judged()
-            yield from _judge(history, server, same)
+            yield from _judge(history, server, busiest(same))
 
 
 def _judge(history: History, server: int, same: list[Voice]) -> Iterator[Verdict]:

@@ -11,7 +11,7 @@ from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
 from nlmdissect.hosts.names import same_host
 from nlmdissect.hosts.visibility import V
-from nlmdissect.hosts.voices import TURNS, Voice, one_kernel, turns, voices
+from nlmdissect.hosts.voices import TURNS, Voice, busiest, one_kernel, turns, voices
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import assumptions, words
@@ -53,7 +53,7 @@ def merged_clients(history: History) -> Iterator[Verdict]:
                 by_host[voice.host].append(voice)
         for host, here in by_host.items():
             yield Judged()
-            merged = _merged(history, here)
+            merged = _merged(history, busiest(here))
             if merged is not None:
                 yield _finding(history, server, host, *merged)
 

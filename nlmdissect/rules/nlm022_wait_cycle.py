@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nlmdissect.findings import Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.history.waits import Held, Wait
 from nlmdissect.hosts.signs import SECOND
@@ -16,6 +16,8 @@ from nlmdissect.rules import words
 
 LASTED = 5 * SECOND  # a shorter one was about to end by itself
 LONGEST = 8  # owners in one circle
+MANY = 50  # circles that are told
+LOOKS = 300_000  # at edges, before the search ends
 
 Who = tuple[int, int, int]  # server, client, svid: what servers take for an owner
 
@@ -52,12 +54,16 @@ def wait_cycle(history: History) -> Iterator[Verdict]:
         yield Judged()
         graph[wait.request.server, wait.request.client, wait.request.svid] += _edges(history, wait)
     told: set[frozenset[Who]] = set()
-    for who in list(graph):
-        for circle in _circles(graph, who, [], 0, history.extent.last):
-            members = frozenset(edge.to for edge in circle)
-            if members not in told:
-                told.add(members)
-                yield _finding(history, circle)
+    search = _Search(graph)
+    for circle in search.circles(history.extent.last):
+        members = frozenset(edge.to for edge in circle)
+        if members not in told:
+            told.add(members)
+            yield _finding(history, circle)
+        if len(told) >= MANY:
+            break
+    if search.looks <= 0 or len(told) >= MANY:
+        yield NotAssessed(f"more circles of waiting owners than {len(told)}: too many wait for each other")
 
 
 def _edges(history: History, wait: Wait) -> list[Edge]:
@@ -71,17 +77,35 @@ def _edges(history: History, wait: Wait) -> list[Edge]:
     ]
 
 
-def _circles(graph: dict[Who, list[Edge]], first: Who, path: list[Edge], start: int, end: int) -> Iterator[list[Edge]]:
-    """All ways from the end of ``path`` back to ``first``, open at one time for long enough."""
-    here = path[-1].to if path else first
-    for edge in graph.get(here, []):
-        since, until = max(start, edge.start), min(end, edge.end)
-        if until - since < LASTED:
-            continue
-        if edge.to == first and path:
-            yield [*path, edge]
-        elif len(path) + 1 < LONGEST and edge.to not in {first, *(e.to for e in path)}:
-            yield from _circles(graph, first, [*path, edge], since, until)
+class _Search:
+    """Finds short circles first, for where everybody waits for everybody there are more of the long ones than anybody
+    can list: after so many ``looks`` at edges it ends.
+    """
+
+    def __init__(self, graph: dict[Who, list[Edge]]) -> None:
+        self._graph = graph
+        self.looks = LOOKS
+
+    def circles(self, end: int) -> Iterator[list[Edge]]:
+        for length in range(2, LONGEST + 1):
+            for who in list(self._graph):
+                yield from self._back(who, [], 0, end, length)
+
+    def _back(self, first: Who, path: list[Edge], start: int, end: int, length: int) -> Iterator[list[Edge]]:
+        """All ways from the end of ``path`` back to ``first``, open at one time for long enough."""
+        here = path[-1].to if path else first
+        for edge in self._graph.get(here, []):
+            self.looks -= 1
+            if self.looks <= 0:
+                return
+            since, until = max(start, edge.start), min(end, edge.end)
+            if until - since < LASTED:
+                continue
+            if len(path) + 1 == length:
+                if edge.to == first:
+                    yield [*path, edge]
+            elif edge.to != first and all(edge.to != e.to for e in path):
+                yield from self._back(first, [*path, edge], since, until, length)
 
 
 def _finding(history: History, circle: list[Edge]) -> Finding:

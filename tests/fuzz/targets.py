@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from fuzz import mutate, results
 from fuzz.draw import Draw, conversation
@@ -72,7 +73,7 @@ def scan(data: bytes) -> None:
     link = struct.unpack_from("<I", data, 20)[0] & 0xFFFF if len(data) >= 24 else 1
     keep = [(3, 3), (3, 7)]
     whole = everything(Frames(frames, link=link), keep, None)
-    if checked is not None:
+    if checked is not None and crc32(data) % SELDOM == 0:
         assert everything(Frames(frames, link=link, per_block=7), keep, checked, 1) == everything(
             Frames(frames, link=link, per_block=7), keep, None
         )
@@ -80,6 +81,8 @@ def scan(data: bytes) -> None:
         arena, at, end, length = row[:4]  # type: ignore[index]
         assert all(0 <= a <= e <= len(arena) and e - a <= size for a, e, size in zip(at, end, length, strict=True))
 
+
+SELDOM = 16  # one input of so many is read by compiled code too: its tables take their time to make
 
 checked: Callable[[Any], Any] | None = None
 """The compiled loops, with tests of all bounds; ``fuzz.run`` sets it."""
@@ -140,7 +143,7 @@ def streams(data: bytes) -> None:
         segment = packets.tcp(*ends[2:], part, seq=seq, ack=base + 1 + draw.word(), flags=flags)
         frames.append((now, packets.ethernet(packets.ipv4(ends[0], ends[1], packets.TCP, segment, ident=len(frames)))))
     one = everything(Frames(frames, per_block=5), (), None)
-    if checked is not None:
+    if checked is not None and crc32(data) % SELDOM == 0:
         assert everything(Frames(frames, per_block=5), (), checked, 1) == one
 
 
