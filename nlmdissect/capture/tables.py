@@ -14,6 +14,10 @@ MAX_ENDPOINTS = 1 << 17
 MAX_PAIRS = 1 << 18
 MAX_CONNECTIONS = 1 << 17
 ASKED = 1 << 20
+PROBES = 1024
+"""Slots that are looked at for one key. A quarter of the slots is in use at most, so only keys that were made to
+collide need more: there is no room for those.
+"""
 
 ENDPOINTS, PAIRS, CONNECTIONS, GROW, PATIENCE = 0, 1, 2, 3, 4
 """Places in ``Tables.used``: three counts, "a table must grow before the next frame", and how many more rows for the
@@ -99,18 +103,22 @@ def new_tables(size: int = 256) -> Tables:
 
 
 def endpoint(t: Tables, kind: int, w0: int, w1: int, w2: int, w3: int) -> int:
-    """Number of an address, made on first sight; -1 when the table is full."""
+    """Number of an address, made on first sight; -1 when there is no room."""
     h = w0 * 0x2C9277B5 ^ w1 * 0x1B873593 ^ w2 * 0x165667B1 ^ w3 * 0x27D4EB2F ^ kind
     h ^= h >> 31
     h ^= h >> 15
     slots = t.ep_slot
     mask = len(slots) - 1
     h &= mask
+    probes = 0
     while slots[h]:
         e = slots[h] - 1
         if t.ep_w0[e] == w0 and t.ep_w3[e] == w3 and t.ep_kind[e] == kind and t.ep_w1[e] == w1 and t.ep_w2[e] == w2:
             return e
         h = (h + 1) & mask
+        probes += 1
+        if probes > PROBES:
+            return -1
     e = t.used[ENDPOINTS]
     if e >= len(t.ep_w0):
         return -1
@@ -127,18 +135,22 @@ def endpoint(t: Tables, kind: int, w0: int, w1: int, w2: int, w3: int) -> int:
 
 
 def pair(t: Tables, src: int, dst: int) -> int:
-    """Number of a directed pair of endpoints, made on first sight; -1 when the table is full."""
+    """Number of a directed pair of endpoints, made on first sight; -1 when there is no room."""
     key = src << 20 | dst
     h = src * 0x2C9277B5 ^ dst * 0x1B873593
     h ^= h >> 15
     slots = t.pair_slot
     mask = len(slots) - 1
     h &= mask
+    probes = 0
     while slots[h]:
         p = slots[h] - 1
         if t.pair_key[p] == key:
             return p
         h = (h + 1) & mask
+        probes += 1
+        if probes > PROBES:
+            return -1
     p = t.used[PAIRS]
     if p >= len(t.pair_key):
         return -1
@@ -159,7 +171,7 @@ def connection_hash(ends: int, ports: int, lane: int) -> int:
 
 
 def flow(t: Tables, src: int, dst: int, sport: int, dport: int, lane: int) -> int:
-    """Number of a directed flow, made on first sight with its reverse; -1 when the table is full."""
+    """Number of a directed flow, made on first sight with its reverse; -1 when there is no room."""
     turned = 0
     if src > dst or (src == dst and sport > dport):
         turned = 1
@@ -170,11 +182,15 @@ def flow(t: Tables, src: int, dst: int, sport: int, dport: int, lane: int) -> in
     slots = t.conn_slot
     mask = len(slots) - 1
     h = connection_hash(ends, ports, lane) & mask
+    probes = 0
     while slots[h]:
         c = slots[h] - 1
         if t.conn_ends[c] == ends and t.conn_ports[c] == ports and t.conn_lane[c] == lane:
             return 2 * c + turned
         h = (h + 1) & mask
+        probes += 1
+        if probes > PROBES:
+            return -1
     c = t.used[CONNECTIONS]
     if c >= len(t.conn_ends):
         return -1
@@ -239,7 +255,10 @@ def rehash(t: Tables) -> None:
 
 
 def _rehash(t: Tables, which: int, count: int) -> None:
-    """Find new slots for everything known, in the old order, so that numbers stay what they are."""
+    """Find new slots for everything known, in the old order, so that numbers stay what they are.
+
+    In more slots nothing is farther from its place than it was, so there is room for all.
+    """
     for n in range(count):
         if which == ENDPOINTS:
             endpoint(t, t.ep_kind[n], t.ep_w0[n], t.ep_w1[n], t.ep_w2[n], t.ep_w3[n])

@@ -81,11 +81,12 @@ class Unpacked:
 
     def _next_piece(self) -> memoryview:
         piece = memoryview(next(self._pieces, b""))
+        allowed = FREE + self._expansion * self.consumed - self._unpacked
         self._unpacked += len(piece)
-        if self.compression and self._unpacked > FREE + self._expansion * self.consumed:
+        if self.compression and len(piece) > allowed:
             self.fault = f"{self.compression}_expands_beyond_limit"
             self._pieces.close()
-            return memoryview(b"")
+            return piece[: max(allowed, 0)]
         return piece
 
     def _again(self, before: bytes, size: int) -> bytes:

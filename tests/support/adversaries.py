@@ -1,0 +1,222 @@
+"""Recordings that somebody makes to keep us busy: each a function of how much of it there is."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+
+from support.packets import TCP, UDP, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
+
+NLM, NSM, PORTMAP = 100021, 100024, 100000
+CLIENT, SERVER = "10.0.0.21", "10.0.0.10"
+LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
+GRANTED, BLOCKED = 0, 3
+
+Frames = list[tuple[float, bytes]]
+
+
+def open_calls(n: int) -> Frames:
+    """Calls that are never answered."""
+    return [(i * 1e-4, datagram(CLIENT, SERVER, 700, 4045, call(i, LOCK, lock(start=10 * i)))) for i in range(n)]
+
+
+def hosts(n: int) -> Frames:
+    """Every lock is another host's."""
+    return [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), client=address(i), time=i * 1e-4)]
+
+
+def notices(n: int) -> Frames:
+    """Every host says that it restarted."""
+    said = (opaque(b"client-%d" % i) + struct.pack(">i", 2 * i + 1) for i in range(n))
+    return [(i * 1e-3, datagram(address(i), SERVER, 700, 662, rpc_call(i, NSM, 1, 6, s))) for i, s in enumerate(said)]
+
+
+def restarts(n: int) -> Frames:
+    """One server restarts again and again, and its client reclaims."""
+    frames: Frames = []
+    for i in range(n):
+        notice = rpc_call(2 * i, NSM, 1, 6, opaque(b"nfs-server") + struct.pack(">i", 2 * i + 1))
+        frames += [(100.0 * i, datagram(SERVER, CLIENT, 700, 662, notice)), (100 * i + 0.1, datagram(CLIENT, SERVER, 662, 700, rpc_reply(2 * i)))]
+        frames += asked(2 * i + 1, lock(reclaim=1), time=100 * i + 1.0)
+    return frames
+
+
+def names(n: int) -> Frames:
+    """One address has another name in every call."""
+    return [f for i in range(n) for f in asked(i, lock(caller=b"name-%d" % i), time=i * 1e-3)]
+
+
+def split(n: int) -> Frames:
+    """One lock, and unlocks that cut it into ever more pieces."""
+    cuts = [f for i in range(n) for f in asked(i + 1, unlock(4 * i + 1, 1), UNLOCK, time=(i + 1) * 1e-3)]
+    return asked(0, lock(size=0)) + cuts
+
+
+def sharers(n: int) -> Frames:
+    """Very many owners share one file."""
+    return [f for i in range(n) for f in asked(i, lock(svid=i, exclusive=0), time=i * 1e-3)]
+
+
+def rivals(n: int) -> Frames:
+    """One range is granted to every owner at once."""
+    return [f for i in range(n) for f in asked(i, lock(svid=i), time=i * 1e-3)]
+
+
+def waiters(n: int) -> Frames:
+    """Very many owners wait for one."""
+    return asked(0, lock()) + [f for i in range(1, n) for f in asked(i, lock(svid=i, block=1), status=BLOCKED, time=i * 1e-3)]
+
+
+def reclaims(n: int) -> Frames:
+    """A restart, and a client that reclaims very many pieces of one file."""
+    frames = [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), time=i * 1e-3)]
+    notice = rpc_call(n, NSM, 1, 6, opaque(b"nfs-server") + struct.pack(">i", 9))
+    frames += [(n * 1e-3 + 10, datagram(SERVER, CLIENT, 700, 662, notice))]
+    for i in range(n):
+        frames += asked(n + 1 + i, lock(start=10 * i, size=5, reclaim=1), time=n * 1e-3 + 11 + i * 1e-3)
+    return frames
+
+
+def backwards(n: int) -> Frames:
+    """A clock that runs backwards."""
+    return [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), time=(n - i) * 10.0)]
+
+
+def jumps(n: int) -> Frames:
+    """A clock that jumps by hours."""
+    return [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), time=i * 7919 % n * 3600.0)]
+
+
+def fragments_of_many(n: int) -> Frames:
+    """Fragments whose packets never become whole."""
+    parts = (ipv4(address(i % 5000), SERVER, UDP, bytes(64), ident=i & 0xFFFF, offset=64 * (i % 50), more=True) for i in range(n))
+    return [(i * 1e-4, ethernet(part)) for i, part in enumerate(parts)]
+
+
+def fragments_of_one(n: int) -> Frames:
+    """Fragments of one packet, with holes between them."""
+    parts = (ipv4(CLIENT, SERVER, UDP, bytes(8), ident=7, offset=16 * i % 65_000, more=True) for i in range(n))
+    return [(i * 1e-4, ethernet(part)) for i, part in enumerate(parts)]
+
+
+def reversed_stream(n: int) -> Frames:
+    """A stream whose segments come last first, with holes."""
+    return [segment(10 + 20 * (n - i), bytes(10), i * 1e-4) for i in range(n)]
+
+
+def overlapping_garbage(n: int) -> Frames:
+    """Segments that say different things of the same bytes."""
+    chance = random.Random(1)
+    return [segment(chance.randrange(60_000), chance.randbytes(100), i * 1e-4) for i in range(n)]
+
+
+def shuffled_stream(n: int) -> Frames:
+    """Segments in no order, none of which touches another."""
+    order = list(range(n))
+    random.Random(1).shuffle(order)
+    return [segment(-1, b"", flags="S"), *(segment(20 + 20 * place, bytes(10), i * 1e-7) for i, place in enumerate(order))]
+
+
+def marks_of_zero(n: int) -> Frames:
+    """A stream of record marks that say 0."""
+    return stream(bytes(40 * n))
+
+
+def marks_of_2_gb(n: int) -> Frames:
+    """A stream of record marks that say 2 GB."""
+    return stream(b"\xff\xff\xff\xff" * (10 * n))
+
+
+def endless_record(n: int) -> Frames:
+    """A record of fragments of one byte that never ends."""
+    return stream(b"".join(struct.pack(">IB", 1, byte) for byte in call(1, LOCK, lock())) + struct.pack(">IB", 1, 0) * (8 * n))
+
+
+def dump(n: int) -> Frames:
+    """A portmap DUMP of so many rows."""
+    rows = struct.pack(">5I", 1, NLM, 4, 17, 4045) * n + bytes(4)
+    asks, says = record_mark(rpc_call(1, PORTMAP, 2, 4)), record_mark(rpc_reply(1, rows))
+    parts = [ethernet(ipv4(SERVER, CLIENT, TCP, tcp(111, 700, says[at : at + 1400], seq=1000 + at, ack=1000 + len(asks)))) for at in range(0, len(says), 1400)]
+    first = [tcp(700, 111, seq=999, flags="S"), tcp(700, 111, asks, seq=1000, ack=1000)]
+    frames = [ethernet(ipv4(CLIENT, SERVER, TCP, part)) for part in first]
+    frames.insert(1, ethernet(ipv4(SERVER, CLIENT, TCP, tcp(111, 700, seq=999, ack=1000, flags="SA"))))
+    return [(i * 1e-4, frame) for i, frame in enumerate(frames + parts)]
+
+
+def connections(n: int) -> Frames:
+    """Every frame is another connection's."""
+    frames = (ipv4(address(i // 60_000), SERVER, TCP, tcp(i % 60_000 + 1000, 2049, seq=i, flags="S")) for i in range(n))
+    return [(i * 1e-4, ethernet(frame)) for i, frame in enumerate(frames)]
+
+
+def half_streams(n: int) -> Frames:
+    """Connections of which only the middle is here, each of which waits for more."""
+    frames = (ipv4(address(i // 60_000), SERVER, TCP, tcp(i % 60_000 + 1000, 4045, bytes(40), seq=5)) for i in range(n))
+    return [(i * 1e-6, ethernet(frame)) for i, frame in enumerate(frames)]
+
+
+ALL: tuple[Callable[[int], Frames], ...] = (
+    open_calls, hosts, notices, restarts, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
+    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
+    dump, connections, half_streams,
+)  # fmt: skip
+
+
+def crowd(n: int) -> Frames:
+    """``n`` owners that all share a file and all wait until they have it alone: everybody waits for everybody."""
+    frames = [f for i in range(n) for f in asked(i, lock(svid=i, exclusive=0), time=i * 1e-3)]
+    for i in range(n):
+        frames += asked(n + i, lock(svid=i, block=1), status=BLOCKED, time=1 + i * 1e-3)
+    return [*frames, *asked(2 * n, lock(start=2**40), time=3600.0)]
+
+
+def lock(
+    *, caller: bytes = b"client-a", svid: int = 1, start: int = 0, size: int = 10, exclusive: int = 1, block: int = 0, reclaim: int = 0
+) -> bytes:
+    """Arguments of an NLM4 LOCK."""
+    head = opaque(b"c") + struct.pack(">II", block, exclusive)
+    return head + _range(caller, svid, start, size) + struct.pack(">Ii", reclaim, 0)
+
+
+def unlock(start: int, size: int) -> bytes:
+    """Arguments of an NLM4 UNLOCK."""
+    return opaque(b"c") + _range(b"client-a", 1, start, size)
+
+
+def _range(caller: bytes, svid: int, start: int, size: int) -> bytes:
+    return opaque(caller) + opaque(b"F" * 28) + opaque(b"%d@client-a" % svid) + struct.pack(">IQQ", svid, start, size)
+
+
+def call(xid: int, procedure: int, body: bytes) -> bytes:
+    return rpc_call(xid, NLM, 4, procedure, body, machinename="client-a")
+
+
+def asked(
+    xid: int, body: bytes, procedure: int = LOCK, *, status: int = GRANTED, client: str = CLIENT, time: float = 0.0
+) -> Frames:
+    """A call with its answer."""
+    answer = rpc_reply(xid, opaque(b"c") + struct.pack(">I", status))
+    return [
+        (time, datagram(client, SERVER, 700, 4045, call(xid, procedure, body))),
+        (time + 1e-5, datagram(SERVER, client, 4045, 700, answer)),
+    ]
+
+
+def datagram(src: str, dst: str, sport: int, dport: int, message: bytes) -> bytes:
+    ident = int.from_bytes(message[2:4], "big")
+    return ethernet(ipv4(src, dst, UDP, udp(sport, dport, message), ident=ident))
+
+
+def segment(at: int, data: bytes, time: float = 0.0, flags: str = "A") -> tuple[float, bytes]:
+    return time, ethernet(ipv4(CLIENT, SERVER, TCP, tcp(700, 4045, data, seq=1000 + at, flags=flags)))
+
+
+def stream(data: bytes) -> Frames:
+    """A connection that begins, and carries this."""
+    parts = [segment(at, data[at : at + 1400], at * 1e-6) for at in range(0, len(data), 1400)]
+    return [segment(-1, b"", flags="S"), *parts]
+
+
+def address(n: int) -> str:
+    return f"10.{1 + (n >> 16)}.{n >> 8 & 255}.{n & 255}"
