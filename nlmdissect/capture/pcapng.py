@@ -192,7 +192,7 @@ class _Reader:
             buf=buf,
             capture=self.capture,
             first_frame=self.source.frames + 1,
-            at=starts + np.where(simple[keep], 12, 28),
+            at=starts + np.where(simple[keep], 12, np.where(packet, 28, 0)),
             captured=captured[keep],
             wire=wire[keep],
             time=self._times(word, starts, interface, timed),

@@ -54,10 +54,11 @@ class Boot:
 
 
 def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
-    """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one."""
-    own = [boot for boot in found if boot.host == host]
-    index = bisect_left([boot.not_after.time for boot in own], time + 1)
-    return own[index - 1] if index else None
+    """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one. ``found`` is in
+    order of ``not_after``.
+    """
+    behind = bisect_left(found, time + 1, key=lambda boot: boot.not_after.time)
+    return next((found[n] for n in range(behind - 1, -1, -1) if found[n].host == host), None)
 
 
 def look_back(found: list[Boot], requests: Requests) -> None:

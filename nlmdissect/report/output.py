@@ -44,19 +44,21 @@ def refuse_overwriting(output: str | None, captures: Sequence[str]) -> None:
 
 
 def to_stream(parts: Iterable[str], stream: TextIO) -> None:
-    """Write and flush. When the reader is gone, the rest goes nowhere."""
+    """Write and flush. When the reader is gone, the rest goes nowhere. Raises UsageError where there is no room."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
     try:
         for part in parts:
             stream.write(part)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes once more at its end and would complain then
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+        if not isinstance(error, BrokenPipeError):
+            raise UsageError(f"the output cannot be written: {error.strerror or error}", "Give it more room.") from error
 
 
 def _replace(parts: Iterable[str], path: Path) -> None:

@@ -157,7 +157,7 @@ def half_streams(n: int) -> Frames:
 
 
 ALL: tuple[Callable[[int], Frames], ...] = (
-    open_calls, hosts, notices, restarts, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
+    open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
     dump, connections, half_streams,
 )  # fmt: skip

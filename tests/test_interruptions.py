@@ -1,0 +1,166 @@
+"""What happens around a run: no room, no reader, no rights, files that change. Never a traceback, never half a result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.captures import OWN
+
+CAPTURE = OWN / "S08-reclaim-after-grace.pcap"
+COMMAND = [sys.executable, "-m", "nlmdissect"]
+FORMS = (["analyze", "-f", "text"], ["analyze", "-f", "json"], ["analyze", "-f", "html"], ["show"], ["locks"])
+
+
+def run(*arguments: str | Path, **more: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, timeout=120, check=False, **more)  # type: ignore[call-overload, no-any-return]
+
+
+def assert_clean(done: subprocess.CompletedProcess[bytes], *statuses: int) -> None:
+    assert done.returncode in statuses, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("what", FORMS, ids=" ".join)
+def test_a_reader_that_goes_away(what: list[str]) -> None:
+    """``| head -c 1``, and a reader that is gone before there is anything to read."""
+    for read in ("head -c 1 > /dev/null", "true"):
+        line = f"{sys.executable} -m nlmdissect {' '.join(what)} {CAPTURE} | {read}; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, timeout=120, check=False)
+        assert_clean(done, 0, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("what", FORMS, ids=" ".join)
+def test_no_room_behind_standard_output(what: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *what, CAPTURE], stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert_clean(done, 2)
+    assert b"No space left" in done.stderr
+
+
+@pytest.mark.parametrize("what", FORMS, ids=" ".join)
+def test_no_room_for_the_report(what: list[str], tmp_path: Path) -> None:
+    """A file may grow to 64 bytes only: what stood there before is there still, and nothing else."""
+    output = tmp_path / "report"
+    output.write_text("before")
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)); import sys; sys.argv[1:] = {[*what, str(CAPTURE), '--output', str(output)]!r}\nfrom nlmdissect.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False)
+    assert_clean(done, 2)
+    assert output.read_text() == "before"
+    assert os.listdir(tmp_path) == ["report"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
+def test_no_rights(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.pcap"
+    shutil.copy(CAPTURE, capture)
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    tmp_path.chmod(0o755)
+    before = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    for arguments, mode, status in (
+        (["analyze", capture], 0o000, 2),
+        (["analyze", capture, "--output", folder / "report"], 0o644, 2),
+    ):
+        capture.chmod(mode)
+        folder.chmod(0o555)
+        done = subprocess.run(
+            [*before, *COMMAND, *map(str, arguments)], capture_output=True, timeout=120, check=False,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        if b"No module named" in done.stderr or b"Permission denied" in done.stderr.splitlines()[0]:
+            pytest.skip("another user may not read the program itself")
+        assert_clean(done, status)
+        assert b"ermission denied" in done.stderr
+    folder.chmod(0o755)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_no_place_for_temporary_files(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    there = {name: str(tmp_path / place) for name in ("TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "HOME")}
+    done = run("analyze", CAPTURE, cwd=tmp_path, env=os.environ | there)
+    assert_clean(done, 1)
+    assert done.stdout
+
+
+def test_a_file_that_grows(tmp_path: Path) -> None:
+    """tcpdump is still writing: what is there when it is read is judged."""
+    data, path = CAPTURE.read_bytes(), tmp_path / "growing.pcap"
+    path.write_bytes(data[: len(data) // 2])
+    child = subprocess.Popen([*COMMAND, "analyze", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with path.open("ab") as more:
+        for at in range(len(data) // 2, len(data), 512):
+            more.write(data[at : at + 512])
+            more.flush()
+            time.sleep(0.002)
+    out, err = child.communicate(timeout=120)
+    assert_clean(subprocess.CompletedProcess([], child.returncode, out, err), 0, 1)
+
+
+@pytest.mark.parametrize("change", ["shorter", "replaced", "gone"])
+def test_a_file_that_changes_while_it_is_read(change: str, tmp_path: Path) -> None:
+    """Block by block, and the file is another one before the second is read."""
+    from nlmdissect.capture.files import open_recording
+    from nlmdissect.errors import CaptureError
+
+    path = tmp_path / "large.pcap"
+    data = CAPTURE.read_bytes()
+    path.write_bytes(data + data[24:] * 400)
+    blocks = open_recording([path]).blocks()
+    frames = len(next(blocks).at)
+    match change:
+        case "shorter":
+            os.truncate(path, 100_000)
+        case "replaced":
+            other = tmp_path / "other"
+            other.write_bytes(bytes(50_000))
+            os.replace(other, path)
+        case "gone":
+            path.unlink()
+    try:
+        frames += sum(len(block.at) for block in blocks)
+    except CaptureError as error:
+        assert error.message  # noqa: PT017
+    assert frames > 0
+
+
+def test_a_run_that_is_killed_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    """kill -9 at any moment: the report is whole, or not there."""
+    output = tmp_path / "report.html"
+    for wait in (0.05, 0.3, 0.6, 0.9):
+        child = subprocess.Popen([*COMMAND, "analyze", "-f", "html", CAPTURE, "--output", output], stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        child.send_signal(signal.SIGKILL)
+        child.wait(timeout=60)
+        assert not output.exists() or output.read_text().rstrip().endswith("</html>")
+
+
+def test_an_interrupt_ends_it_quietly(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    child = subprocess.Popen([*COMMAND, "analyze", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with fifo.open("wb", buffering=0) as pipe:
+        pipe.write(CAPTURE.read_bytes()[:5000])
+        time.sleep(1.0)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert_clean(subprocess.CompletedProcess([], child.returncode, out, err), 130)
+
+
+def test_nothing_calls_out(tmp_path: Path) -> None:
+    """No socket is opened, whatever is asked for."""
+    forbid = "import socket, sys\ndef no(*a, **k): raise AssertionError('a socket')\nsocket.socket = socket.create_connection = socket.getaddrinfo = socket.gethostbyname = no\n"
+    for what in (*FORMS, ["rules"], ["explain", "NLM001"]):
+        arguments = [*what, str(CAPTURE)] if what[0] in ("analyze", "show", "locks") else what
+        code = f"{forbid}sys.argv[1:] = {arguments!r}\nfrom nlmdissect.cli import main; main()"
+        assert_clean(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False), 0, 1)
