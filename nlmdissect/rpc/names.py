@@ -50,6 +50,8 @@ class NameReader:
 
     def take(self, messages: Messages) -> Messages:
         """Learn from the next batch; return those of its messages that are no NFS. Never raises on any bytes."""
+        if not len(self._servers) and not len(self._waiting) and not _may_name(messages):
+            return messages
         m, first = _append(self._waiting, messages), len(self._waiting)
         buf = np.frombuffer(m.arena, np.uint8)
         start = decode_columns(_start, buf, m.at, m.end)
@@ -90,6 +92,13 @@ class NameReader:
         bodies = [m.body(row) for row in rows.tolist()]
         end = np.cumsum([len(body) for body in bodies], dtype=np.int64)
         self._waiting = replace(_only(m, rows), arena=b"".join(bodies), at=end - (m.end - m.at)[rows], end=end)
+
+
+def _may_name(m: Messages) -> bool:
+    """Whether there may be a call of NFS or MOUNT: the fourth word of one is its program."""
+    at = m.at[m.end - m.at >= 16] + 12
+    word = np.ndarray((max(len(m.arena) - 3, 0),), ">u4", m.arena, strides=(1,))
+    return bool(np.isin(word[at], (NFS, MOUNT)).any())
 
 
 class Pairs(NamedTuple):
