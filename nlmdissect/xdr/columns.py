@@ -99,7 +99,7 @@ class _Cursor:
     room: int = 0  # that many bytes are left in each, or more
 
     def lacks(self, size: int) -> bool:
-        """Whether some message may have fewer bytes left than that. One look is enough for many fields, nearly always."""
+        """Whether some message may have fewer bytes left than that. One look is enough for many fields."""
         if self.room < size:
             self.room = int((self.end - self.at).min(initial=1 << 40))
         self.room -= size
