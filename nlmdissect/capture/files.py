@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CaptureError
-from . import pcap, pcapng, related, vantage
+from . import pcap, pcapng, related, vantage, whole
 from .ahead import ahead
 from .block import Block, Defect, Source
 from .formats import identify
@@ -105,14 +105,14 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
     if not paths:
         raise CaptureError("no capture given", "Give a capture file, or - for standard input.")
     names = [str(path) for path in paths]
-    if len(names) == 1 and _is_pipe(names[0]):
+    if len(names) == 1 and is_pipe(names[0]):
         name = names[0]
         raw = (stdin or _standard_input()) if name == "-" else _open_file(name)
         _widen(raw)
         stream = Unpacked(raw, "standard input" if name == "-" else name)
         return Recording((_identify(stream),), stream)
     for name in names:
-        if _is_pipe(name):
+        if is_pipe(name):
             raise CaptureError(
                 f"{name}: a pipe cannot be combined with other captures", "Save it to a file first: cat > FILE"
             )
@@ -126,6 +126,28 @@ def open_recording(paths: Sequence[str | Path], *, stdin: BinaryIO | None = None
         source.bytes = os.stat(name).st_size
         sources.append(source)
     return _join(_without_copies(sources))
+
+
+def records(source: Source, capture: int = 0, skip: bytes = b"") -> Iterator[whole.Record]:
+    """Every block of a file that was read before, as it stands there; ``skip`` is as in ``whole.read``.
+
+    Errors: CaptureError when it cannot be opened.
+    """
+    stream = Unpacked(_open_file(source.path), source.path)
+    try:
+        for record in whole.read(stream, source, skip):
+            yield record._replace(capture=capture) if capture else record
+    finally:
+        stream.close()
+
+
+def frames(source: Source) -> Iterator[Block]:
+    """The frames of a file that was read before, once more. Errors: CaptureError when it cannot be opened."""
+    stream = Unpacked(_open_file(source.path), source.path)
+    try:
+        yield from _blocks(stream, Source(source.path, source.format), 0)
+    finally:
+        stream.close()
 
 
 def _join(sources: list[Source]) -> Recording:
@@ -201,7 +223,7 @@ def _standard_input() -> BinaryIO:
     return raw
 
 
-def _is_pipe(name: str) -> bool:
+def is_pipe(name: str) -> bool:
     """Can this be read only once? True for standard input, named pipes and a shell's <(...)."""
     if name == "-":
         return True
