@@ -44,8 +44,11 @@ DOORS = {
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"tables/parquet.py"},
     "rich": {"report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
-    "typer": {"cli/app.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py"},
-    "dns": {"hosts/resolved.py"},
+    "typer": {
+        "cli/app.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py", "cli/slice.py",
+    },
+    "dns": {"evidence/anonymise/dns.py", "hosts/resolved.py"},
+    "yacryptopan": {"evidence/anonymise/addresses.py"},
     "IPython": {"report/progress.py"},
     "jinja2": {"report/html.py"},
     "plotly": {
