@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from oracle import samples
-from oracle.session import TSHARK, Session
+from oracle.session import TSHARK, Session, version
 from support.captures import SHARED, recordings
 
 from nlmdissect.errors import CaptureError
