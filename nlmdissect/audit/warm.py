@@ -1,0 +1,10 @@
+"""What every worker needs, to be imported once before any of them is forked."""
+
+from __future__ import annotations
+
+import nlmdissect.analysis
+import nlmdissect.audit.parquet
+import nlmdissect.audit.rows
+import nlmdissect.history.history  # noqa: F401
+
+nlmdissect.audit.parquet.arrow()
