@@ -90,7 +90,7 @@ def _recording(summary: Summary, one: Recording) -> Object:
 
 
 def _finding(row: Object) -> Object:
-    return {name: value for name, value in row.items() if name not in ("caused_by", "boot")}
+    return {name: value for name, value in row.items() if name != "boot"}
 
 
 def _trend(trend: Trend) -> Object:

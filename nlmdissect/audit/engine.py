@@ -27,7 +27,6 @@ SHARE = 0.75  # of the machine's memory, unless told otherwise
 METHOD = "distributed.worker.multiprocessing-method"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 CONFIG = {
-    METHOD: "forkserver",
     "distributed.worker.memory.target": 0.6,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # one task at a time: a worker that waits for itself would wait for ever
@@ -68,8 +67,9 @@ class Pool:
         self.wide = 1
 
     def __enter__(self) -> Pool:
+        method = None if self._scheduler else _fork_server()
         dask, distributed = _distributed()
-        self._config = dask.config.set(CONFIG if self._scheduler is None else {})
+        self._config = dask.config.set({**CONFIG, METHOD: method} if method else {})
         self._config.__enter__()
         try:
             if self._scheduler is None:
@@ -142,35 +142,12 @@ class Pool:
             )
         wanted = self._jobs or dask.system.CPU_COUNT
         self.wide = min(wanted, most)
-        self._prepare(dask, distributed)
         self._cluster = distributed.LocalCluster(
             n_workers=self.wide, threads_per_worker=1, processes=True, memory_limit=(total - OWN) // self.wide,
             host="127.0.0.1", dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
             silence_logs=50, scheduler_kwargs={"dashboard": False},
         )  # fmt: skip
         self._client = distributed.Client(self._cluster)
-
-    def _prepare(self, dask: Any, distributed: Any) -> None:
-        """Start the server of processes, once in the life of this one. It must not have a second thread when it forks,
-        so the libraries that start some at import are told not to.
-        """
-        if "forkserver" not in multiprocessing.get_all_start_methods():
-            dask.config.set({METHOD: "spawn"})
-            return
-        from multiprocessing import forkserver
-
-        context = distributed.utils.get_mp_context()  # which sets a preload of its own
-        context.set_forkserver_preload(PRELOAD)
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(ONE_THREAD)
-        try:
-            forkserver.ensure_running()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
     def _join(self, distributed: Any) -> None:
         from nlmdissect.audit.work import engine
@@ -189,6 +166,30 @@ class Pool:
             raise UsageError(f"the workers cannot do it: {error}", f"On each of them: {INSTALL}") from error
         if theirs != {engine()}:
             raise UsageError("the workers have another version of nlmdissect", f"On each of them: {INSTALL}")
+
+
+def _fork_server() -> str:
+    """Start the process that workers are forked from, once in the life of this one; how workers are started.
+
+    While it imports, so does this process. It must not have a second thread when it forks, so the libraries that start
+    some at import are told not to.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return "spawn"
+    from multiprocessing import forkserver
+
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    return "forkserver"
 
 
 def _distributed() -> tuple[Any, Any]:

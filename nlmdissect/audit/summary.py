@@ -210,7 +210,9 @@ def _recordings(run: Run, codes: set[str]) -> list[Recording]:
             Recording(
                 one, _name([file["path"] for file in files]), files,
                 {code: Outcome(row["outcome"]) for code, row in rules.items()}, rules,
-                [row for row in read["findings"][one] if row["code"] in codes], read["hosts"][one],
+                [
+                    {**row, "number": n} for n, row in enumerate(read["findings"][one]) if row["code"] in codes
+                ], read["hosts"][one],
             )  # fmt: skip
         )
     return found

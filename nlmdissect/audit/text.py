@@ -55,7 +55,7 @@ def render(summary: Summary, trend: Trend | None, width: int = 100, colour: bool
 def _totals(summary: Summary, trend: Trend | None) -> Iterator[Text]:
     recordings, counts, words = summary.recordings, summary.counts, summary.words
     worst = next((word for word in Word if words[word]), Word.CANNOT_TELL)
-    yield Text.assemble((f" {worst.value} ", COLOURS[worst]), " ", (_answer(summary), "bold"))
+    yield Text.assemble((f" {worst.value} ", COLOURS[worst]), " ", (answer(summary), "bold"))
     files, frames = (sum(one) for one in zip((0, 0), *((len(r.files), r.total("frames")) for r in recordings), strict=True))
     yield Text(f"{count(len(recordings), 'recording')} of {count(files, 'file')}, {count(frames, 'frame')}", "dim")
     cells = (part for outcome, word in WORDS.items() for part in (CELLS[outcome], f" {word} {counts[outcome]}   "))
@@ -69,7 +69,7 @@ def _totals(summary: Summary, trend: Trend | None) -> Iterator[Text]:
         )
 
 
-def _answer(summary: Summary) -> str:
+def answer(summary: Summary) -> str:
     """Did a recovery fail, where, and was enough seen to know?"""
     words, all_of = summary.words, len(summary.recordings)
     parts = [
