@@ -21,6 +21,7 @@ from nlmdissect.errors import UsageError
 from nlmdissect.report.progress import Bar
 
 LOOKS = 16  # files that one call looks at
+SMALL, SEVERAL, FEW = 1 << 20, 4, 32  # bytes; recordings that one call judges; those at the end go one by one
 LOST = "the workers that read it were ended: it needs more memory than one may use"
 
 
@@ -47,9 +48,8 @@ def audit(
                 audit.look(pool, files)
                 audit.plan(grouped(audit.seen, group))
                 audit.judge(pool)
-                wide = pool.wide
-            if audit.lost and scheduler is None and wide > 1:
-                with Pool(None, 1, memory) as pool:  # alone, with all the memory there is
+            if audit.lost and scheduler is None:
+                with Pool(None, 1, memory) as pool:  # one by one, each with all the memory there is
                     audit.again()
                     audit.judge(pool)
             audit.end()
@@ -106,13 +106,19 @@ class _Audit:
         def more() -> bool:
             if not self._todo:
                 return False
-            group = self._todo.popleft()
-            pool.submit(group, judge, group.files, group.given)
+            part = self._part()
+            pool.submit(part, judge, [(group.files, group.given) for group in part])
             return True
 
-        last = pool.wide == 1
         for done in pool.results(more):
-            self._take(done, last)
+            self._take(done)
+
+    def _part(self) -> list[Group]:
+        """What one call judges: a recording, or some small ones."""
+        part = [self._todo.popleft()]
+        while self._todo and len(part) < SEVERAL and _size(part[-1]) < SMALL and len(self._todo) > FEW:
+            part.append(self._todo.popleft())
+        return part
 
     def end(self) -> None:
         """What could not be judged is kept as that; what became part of another recording goes."""
@@ -126,19 +132,20 @@ class _Audit:
                     self.run.forget(name)
         self.run.finish(engine=engine(), recordings=len(self.planned), read=self.read, reused=self.reused)
 
-    def _take(self, done: Done, last: bool) -> None:
-        group: Group = done.token
+    def _take(self, done: Done) -> None:
+        groups: list[Group] = done.token
         if done.lost:
-            self.lost.append(group)
+            self.lost += groups
             return
-        result: Result = done.value
-        if result.apart:
+        results: list[Result] = done.value
+        for group, result in zip(groups, results, strict=True):
+            if not result.apart:
+                self._keep(group, result.tables)
+                continue
             del self.planned[name_of(group)]
             for part in split(group, result.apart):
                 self.planned[name_of(part)] = part
                 self._todo.appendleft(part)
-            return
-        self._keep(group, result.tables)
 
     def _keep(self, group: Group, tables: dict[str, bytes]) -> None:
         self.run.commit(name_of(group), _key(group), tables)

@@ -15,6 +15,7 @@ from pathlib import Path
 from nlmdissect.capture.glance import Glance, glance
 from nlmdissect.errors import NlmdissectError
 
+LARGE = 4 << 20  # bytes of files after which it pays to look for memory to give back
 ENGINE = (
     "analysis.py", "errors.py", "escape.py", "findings.py", "xdr", "protocols", "capture", "rpc", "hosts", "machines",
     "history", "rules", "tables", "audit/columns.py", "audit/rotation.py", "audit/rows.py", "audit/work.py",
@@ -37,8 +38,12 @@ def look(paths: Sequence[str]) -> list[Glance]:
     return [glance(path) for path in paths]
 
 
-def judge(files: Sequence[Glance], given: bool) -> Result:
-    """Read and judge a recording. ``given``: that its files belong together was said by hand."""
+def judge(recordings: Sequence[tuple[Sequence[Glance], bool]]) -> list[Result]:
+    """Read and judge recordings: the files of each, and whether it was said by hand that they belong together."""
+    return [_result(files, given) for files, given in recordings]
+
+
+def _result(files: Sequence[Glance], given: bool) -> Result:
     from nlmdissect.audit import parquet, rows
 
     try:
@@ -53,7 +58,8 @@ def judge(files: Sequence[Glance], given: bool) -> Result:
     except Exception:
         return Result(parquet.encode(rows.broken(files, traceback.format_exc(limit=-4), "Please report this.", True)))
     finally:
-        gc.collect()
+        if sum(file.size for file in files) > LARGE:
+            gc.collect()
 
 
 def _judge(files: Sequence[Glance], given: bool) -> Result:
