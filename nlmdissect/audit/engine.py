@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nlmdissect.errors import NlmdissectError, UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, LocalCluster
+    from distributed import Client, LocalCluster
 
 INSTALL = "pip install 'nlmdissect[audit]'"
 PRELOAD = ["distributed", "nlmdissect.audit.warm"]
@@ -63,7 +63,7 @@ class Pool:
         self._scheduler, self._jobs, self._memory = scheduler, jobs, memory
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
-        self._running: dict[Future, Any] = {}
+        self._running: dict[Any, tuple[Any, bool]] = {}
         self.wide = 1
 
     def __enter__(self) -> Pool:
@@ -86,10 +86,14 @@ class Pool:
     ) -> None:
         self.close()
 
-    def submit(self, token: Any, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function of this package on some worker. The largest first."""
+    def submit(self, token: Any, function: Callable[..., Any], *args: Any, keep: bool = False) -> Any:
+        """Call a function of this package on some worker. ``keep`` leaves the value there: what is returned stands for
+        it in the arguments of other calls, and must be held until they have ended.
+        """
         assert self._client is not None
-        self._running[self._client.submit(function, *args, pure=False)] = token
+        future = self._client.submit(function, *args, pure=False)
+        self._running[future] = token, keep
+        return future
 
     def results(self, more: Callable[[], bool]) -> Iterator[Done]:
         """The calls as they end. ``more`` submits the next one and is asked whenever there is room; False: none is left.
@@ -98,7 +102,7 @@ class Pool:
         """
         _, distributed = _distributed()
         done = distributed.as_completed(with_results=False)
-        known: set[Future] = set()
+        known: set[Any] = set()
         while True:
             while len(self._running) < 2 * self.wide and more():
                 pass
@@ -111,11 +115,11 @@ class Pool:
             known.discard(future)
             yield self._done(future)
 
-    def _done(self, future: Future) -> Done:
-        token = self._running.pop(future)
+    def _done(self, future: Any) -> Done:
         _, distributed = _distributed()
+        token, keep = self._running.pop(future)
         if future.status == "finished":
-            return Done(token, future.result())
+            return Done(token, None if keep else future.result())
         error = future.exception() if future.status == "error" else None
         if isinstance(error, distributed.KilledWorker):
             return Done(token, None, lost=True)
@@ -127,7 +131,7 @@ class Pool:
         """End what this started; calls that run are given up."""
         self._running.clear()
         if self._client is not None:
-            self._client.close(timeout=2)
+            self._client.close(timeout=2)  # type: ignore[no-untyped-call]
         if self._cluster is not None:
             self._cluster.close(timeout=5)
         self._client = self._cluster = None

@@ -7,21 +7,24 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from nlmdissect.audit import inputs, parquet, rows
 from nlmdissect.audit.dataset import Run, open_run, unwritable
 from nlmdissect.audit.engine import Done, Pool
 from nlmdissect.audit.rotation import Group, grouped, split
-from nlmdissect.audit.work import Result, engine, judge, look
+from nlmdissect.audit.work import Result, engine, judge, judge_parts, look, read_part
 from nlmdissect.capture.glance import Glance
 from nlmdissect.errors import UsageError
 from nlmdissect.report.progress import Bar
 
 LOOKS = 16  # files that one call looks at
-SMALL, SEVERAL, FEW = 1 << 20, 4, 32  # bytes; recordings that one call judges; those at the end go one by one
+SMALL, SEVERAL = 1 << 20, 4  # bytes of a recording that one call judges together with others; how many
+PART = 256 << 20  # bytes of files that one call reads of a recording of several files
 LOST = "the workers that read it were ended: it needs more memory than one may use"
 
 
@@ -66,6 +69,8 @@ class _Audit:
         self.planned: dict[str, Group] = {}
         self.read, self.reused = 0, 0
         self._todo: deque[Group] = deque()
+        self._alone = False
+        self._held: dict[str, list[Any]] = {}  # what parts of large recordings held, wherever it is
         self._bytes = 0
 
     def look(self, pool: Pool, files: Sequence[str]) -> None:
@@ -100,25 +105,44 @@ class _Audit:
         self._total = sum(map(_size, self._todo))
 
     def again(self) -> None:
-        self._todo, self.lost = deque(self.lost), []
+        self._todo, self.lost, self._alone = deque(self.lost), [], True
 
     def judge(self, pool: Pool) -> None:
+        steps: deque[Callable[[], None]] = deque()
+
         def more() -> bool:
-            if not self._todo:
+            if not steps and self._todo:
+                steps.extend(self._steps(pool))
+            if not steps:
                 return False
-            part = self._part()
-            pool.submit(part, judge, [(group.files, group.given) for group in part])
+            steps.popleft()()
             return True
 
         for done in pool.results(more):
             self._take(done)
 
-    def _part(self) -> list[Group]:
-        """What one call judges: a recording, or some small ones."""
-        part = [self._todo.popleft()]
-        while self._todo and len(part) < SEVERAL and _size(part[-1]) < SMALL and len(self._todo) > FEW:
-            part.append(self._todo.popleft())
-        return part
+    def _steps(self, pool: Pool) -> Iterator[Callable[[], None]]:
+        """Calls for what comes next: one for some small recordings, or several for the parts of a large one."""
+        group = self._todo.popleft()
+        cuts = [] if group.given else _cuts(group)
+        if len(cuts) > 2:
+            parts: list[Any] = []
+            paths = [file.path for file in group.files]
+            for a, b in pairwise(cuts):
+                yield lambda a=a, b=b: parts.append(pool.submit(None, read_part, paths[a:b], paths[b:], keep=True))  # type: ignore[misc]
+            yield lambda: self._join(pool, group, parts)
+            return
+        several = [group]
+        while self._todo and not self._alone and len(several) < SEVERAL and _size(several[-1]) < SMALL:
+            several.append(self._todo.popleft())
+        yield lambda: self._submit(pool, several)
+
+    def _submit(self, pool: Pool, several: list[Group]) -> None:
+        pool.submit(several, judge, [(group.files, group.given) for group in several])
+
+    def _join(self, pool: Pool, group: Group, parts: list[Any]) -> None:
+        self._held[name_of(group)] = parts
+        pool.submit([group], judge_parts, parts, group.files)
 
     def end(self) -> None:
         """What could not be judged is kept as that; what became part of another recording goes."""
@@ -133,7 +157,11 @@ class _Audit:
         self.run.finish(engine=engine(), recordings=len(self.planned), read=self.read, reused=self.reused)
 
     def _take(self, done: Done) -> None:
+        if done.token is None:  # a part: the recording waits for it
+            return
         groups: list[Group] = done.token
+        for group in groups:
+            self._held.pop(name_of(group), None)
         if done.lost:
             self.lost += groups
             return
@@ -165,6 +193,17 @@ def _key(group: Group) -> str:
     """Changes with the files, and with the code that judges them."""
     made_of = [engine(), str(group.given), *(f"{file.path} {file.content} {file.error}" for file in group.files)]
     return hashlib.sha256("\n".join(made_of).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _cuts(group: Group) -> list[int]:
+    """The files at which the parts of a recording begin, and how many files there are."""
+    cuts, size = [0], 0
+    for place, file in enumerate(group.files):
+        if size >= PART:
+            cuts.append(place)
+            size = 0
+        size += file.size
+    return [*cuts, len(group.files)]
 
 
 def _size(group: Group) -> int:

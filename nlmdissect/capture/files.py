@@ -245,6 +245,16 @@ def _identify(stream: Unpacked) -> Source:
     return source
 
 
+def read_source(source: Source, capture: int) -> Iterator[Block]:
+    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError."""
+    _forget(source, capture)
+    stream = Unpacked(open_file(source.path), source.path)
+    try:
+        yield from _blocks(stream, source, capture)
+    finally:
+        stream.close()
+
+
 def _forget(source: Source, capture: int) -> None:
     """Counts start again when a file is read again."""
     source.link_types = []
