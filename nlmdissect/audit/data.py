@@ -77,7 +77,10 @@ def _recording(summary: Summary, one: Recording) -> Object:
         "name": summary.called(one),
         "answer": one.word.name.lower(),
         "captures": [
-            {name: file[name] for name in ("path", "hash", "size", "format", "frames", "first", "last", "truncated", "dropped")}
+            {
+                name: file[name]
+                for name in ("path", "hash", "size", "format", "frames", "first", "last", "truncated", "dropped")
+            }
             for file in one.files
         ],
         **{name: one.total(name) for name in COUNTS},

@@ -4,9 +4,9 @@
     DIR/run=2026-01-31T22.00.00Z/recording=nfs.pcap-0f3a9c1e/findings.parquet, captures.parquet, ...
     DIR/run=2026-01-31T22.00.00Z/recording=nfs.pcap-0f3a9c1e/_key.json   what it was made of
 
-The folder of a recording is written under another name and then renamed, so it is there whole or not at all. ``_key.json``
-names its inputs and the rules: a recording with the same key need not be read again, in this run or in the next one,
-which takes it over by hard links. Names with ``_`` and ``.`` are no data for readers of Parquet.
+The folder of a recording is written under another name and then renamed, so it is there whole or not at all.
+``_key.json`` names its inputs and the rules: a recording with the same key need not be read again, in this run or in
+the next one, which takes it over by hard links. Names with ``_`` and ``.`` are no data for readers of Parquet.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The door to Dask: workers on this machine or on a cluster, and calls that come back in the order of their end.
 
 On this machine the scheduler listens on 127.0.0.1 alone. Workers are forked from a server process that has one thread
-and has imported what they need, or are started anew where the system cannot do that; each may use its share of the memory, and
-one that uses more is ended and started again by its nanny.
+and has imported what they need, or are started anew where the system cannot do that; each may use its share of the
+memory, and one that uses more is ended and started again by its nanny.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Pool:
         return future
 
     def results(self, more: Callable[[], bool]) -> Iterator[Done]:
-        """The calls as they end. ``more`` submits the next one and is asked whenever there is room; False: none is left.
+        """The calls as they end. ``more`` submits the next one and is asked whenever there is room; False: none is
+        left.
 
         Raises LostError when the scheduler is gone.
         """
@@ -124,14 +125,16 @@ class Pool:
         if isinstance(error, distributed.KilledWorker):
             return Done(token, None, lost=True)
         if error is None:
-            raise LostError(f"the scheduler is gone ({future.status})", "What is done is kept: the same command goes on.")
+            raise LostError(
+                f"the scheduler is gone ({future.status})", "What is done is kept: the same command goes on."
+            )
         raise error
 
     def close(self) -> None:
         """End what this started; calls that run are given up."""
         self._running.clear()
         if self._client is not None:
-            self._client.close(timeout=2)  # type: ignore[no-untyped-call]
+            self._client.close(timeout=2)
         if self._cluster is not None:
             self._cluster.close(timeout=5)
         self._client = self._cluster = None

@@ -93,7 +93,8 @@ def page(summary: Summary, trend: Trend | None) -> Page:
 def _facts(summary: Summary, trend: Trend | None) -> list[str]:
     recordings = summary.recordings
     files, frames = (sum(len(r.files) for r in recordings), sum(r.total("frames") for r in recordings))
-    facts = [f"{count(len(recordings), 'recording')} of {count(files, 'file')}, {count(frames, 'frame')}; all names below {summary.root or '/'}"]
+    read = f"{count(len(recordings), 'recording')} of {count(files, 'file')}, {count(frames, 'frame')}"
+    facts = [f"{read}; all names below {summary.root or '/'}"]
     about = summary.run.about
     facts.append(f"run {summary.run.name}, {about['started']} to {about['finished'] or 'now: it has not ended'}")
     if trend is not None:
@@ -120,8 +121,14 @@ def _line(summary: Summary, one: Recording, room: int) -> Line:
         id=one.id,
         name=summary.called(one),
         span=_span(one.first, one.last),
-        words=" ".join([word.value, *(host["names"] or "" for host in one.hosts), *(host["host"] for host in one.hosts)]),
-        tone="error" if word is Word.WRONG or one.failed else "warning" if word in (Word.SUSPECTED, Word.WARNING) else "",
+        words=" ".join(
+            [word.value, *(host["names"] or "" for host in one.hosts), *(host["host"] for host in one.hosts)]
+        ),
+        tone="error"
+        if word is Word.WRONG or one.failed
+        else "warning"
+        if word in (Word.SUSPECTED, Word.WARNING)
+        else "",
         error=one.error,
         hint=one.hint,
         crashed=[f"{rule['code']} failed: {rule['error']}" for rule in one.crashed],
@@ -140,17 +147,29 @@ def _cell(one: Recording, code: str, anchors: dict[str, str]) -> Cell:
     if outcome is Outcome.NOT_ASSESSED:
         return Cell(outcome.value, letter, f"{code}: {one.rules[code]['reason'] or 'not assessed'}")
     note = all(row["severity"] == "info" for row in one.of(code))
-    return Cell("note" if note else outcome.value, letter, f"{code} {BY_CODE[code].name}", anchors.get(code, f"r-{one.id}"))
+    return Cell(
+        "note" if note else outcome.value, letter, f"{code} {BY_CODE[code].name}", anchors.get(code, f"r-{one.id}")
+    )
 
 
 def _finding(one: Recording, row: Row, anchor: str) -> dict[str, Any]:
     evidence = [
-        (str(e["frame"]) if len(one.files) == 1 else f"{e['capture']}:{e['frame']}", f"{e['time']:%Y-%m-%d %H:%M:%S.%f}", e["what"])
+        (
+            str(e["frame"]) if len(one.files) == 1 else f"{e['capture']}:{e['frame']}",
+            f"{e['time']:%Y-%m-%d %H:%M:%S.%f}",
+            e["what"],
+        )
         for e in row["evidence"][:EVIDENCE]
     ]
     more = len(row["evidence"]) - EVIDENCE
     path = one.files[row["capture"]]["path"]
-    return {**row, "anchor": anchor, "path": path, "evidence": evidence, "more": f"{more} more frames" if more > 0 else ""}
+    return {
+        **row,
+        "anchor": anchor,
+        "path": path,
+        "evidence": evidence,
+        "more": f"{more} more frames" if more > 0 else "",
+    }
 
 
 def _codes(rows: list[Row]) -> str:
@@ -158,4 +177,6 @@ def _codes(rows: list[Row]) -> str:
 
 
 def _span(first: datetime | None, last: datetime | None) -> str:
-    return "no frames" if first is None or last is None else f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        "no frames" if first is None or last is None else f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+    )

@@ -22,7 +22,9 @@ def files(paths: Sequence[str | Path]) -> list[str]:
     for path in map(str, paths):
         several = sorted(_files(path))
         if not several:
-            raise UsageError(f"{path}: there is no capture", "Captures in folders are called *.pcap, *.pcapng or *.cap.")
+            raise UsageError(
+                f"{path}: there is no capture", "Captures in folders are called *.pcap, *.pcapng or *.cap."
+            )
         found |= dict.fromkeys(several)
     return list(found)
 

@@ -42,7 +42,12 @@ def _suite(summary: Summary, one: Recording, bad: set[str]) -> ET.Element:
     for code in summary.codes:
         if code in one.cells:
             _case(suite, name, f"{code} {BY_CODE[code].name}", *_said(one, code, code in bad))
-    counts = {"tests": "testcase", "failures": "testcase/failure", "errors": "testcase/error", "skipped": "testcase/skipped"}
+    counts = {
+        "tests": "testcase",
+        "failures": "testcase/failure",
+        "errors": "testcase/error",
+        "skipped": "testcase/skipped",
+    }
     suite.attrib |= {key: str(len(suite.findall(path))) for key, path in counts.items()}
     return suite
 
@@ -51,7 +56,7 @@ def _said(one: Recording, code: str, bad: bool) -> list[tuple[str, str, str]]:
     """(element, message, text) of a case."""
     rule, findings = one.rules[code], one.of(code)
     text = "\n".join(
-        f"{show(one.files[f['capture']]['path'])}, frame {f['frame']}: {f['severity']}, {f['confidence']}: {show(f['title'])}"
+        f"{one.files[f['capture']]['path']}, frame {f['frame']}: {f['severity']}, {f['confidence']}: {f['title']}"
         for f in findings
     )
     if rule["error"]:

@@ -39,8 +39,7 @@ def rows(name: str, files: Sequence[tuple[str, str, str]], columns: Sequence[str
     """Rows of one table from (run, recording, path of its file), with ``recording`` in each. Raises UsageError."""
     found: list[dict[str, Any]] = []
     for _, recording, path in files:
-        for row in _read(path, columns).to_pylist():
-            found.append({"recording": recording, **row})
+        found += [{"recording": recording, **row} for row in _read(path, columns).to_pylist()]
     return found
 
 
@@ -106,8 +105,9 @@ def _plain(value: Any, dtype: str) -> Any:
 
 def _pandas_type(kind: Any) -> Any:
     """Whole numbers and yes-or-no may be missing; the rest is what pandas takes it for."""
-    pd = __import__("pandas")
-    return {"int64": pd.Int64Dtype(), "bool": pd.BooleanDtype(), "string": pd.StringDtype()}.get(str(kind))
+    from nlmdissect.tables import nullable
+
+    return nullable(str(kind))
 
 
 def arrow() -> tuple[ModuleType, ModuleType]:

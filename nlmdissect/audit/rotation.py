@@ -1,11 +1,11 @@
 """Which files were written one after another by one capture: by their names, and by what a short look at them told.
 
-Theory of operation. ``tcpdump -C`` and ``-G``, ``dumpcap -b`` and ``editcap -c`` number their files or put the time into
-their names. Files of one folder whose names differ in that alone are a family. Of a family those are one recording that
-have the same link type and limit of length, that follow each other without overlap, and that saw some host in common. Whether
-nothing was left out between two files, only reading shows: files with successive numbers are believed, others are asked
-how long they were silent within themselves (``apart``). Where one of these fails, the family is several recordings: to
-take two for one could make a lock look lost in the hours between.
+Theory of operation. ``tcpdump -C`` and ``-G``, ``dumpcap -b`` and ``editcap -c`` number their files or put the time
+into their names. Files of one folder whose names differ in that alone are a family. Of a family those are one recording
+that have the same link type and limit of length, that follow each other without overlap, and that saw some host in
+common. Whether nothing was left out between two files, only reading shows: files with successive numbers are believed,
+others are asked how long they were silent within themselves (``apart``). Where one of these fails, the family is
+several recordings: to take two for one could make a lock look lost in the hours between.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import pairwise
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def grouped(seen: Sequence[Glance], given: Sequence[str] = ()) -> list[Group]:
 def split(group: Group, at: Iterable[int]) -> list[Group]:
     """A recording that turned out to be several: another one begins with each of these files."""
     cuts = [0, *sorted(at), len(group.files)]
-    return _named(group.name, [group.files[a:b] for a, b in zip(cuts, cuts[1:], strict=False)])
+    return _named(group.name, [group.files[a:b] for a, b in pairwise(cuts)])
 
 
 def follows(a: str, b: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nlmdissect.analysis import Analysis, display_filters, reason
+from nlmdissect.audit.columns import TABLES
 from nlmdissect.capture.glance import Glance
 from nlmdissect.protocols import NLM, NSM, PORTMAP
 from nlmdissect.tables import rows as of_one
@@ -33,14 +34,27 @@ def judged(analysis: Analysis, files: Sequence[Glance]) -> Rows:
 
 def broken(files: Sequence[Glance], error: str, hint: str, failed: bool = False) -> Rows:
     """A recording that could not be judged: a row for each file, with the error. ``failed``: it is not the file's."""
-    found: Rows = {name: [] for name in ("captures", "rules", "findings", "recoveries", "coverage", "hosts")}
+    found: Rows = {name: [] for name in TABLES}
     for number, file in enumerate(files):
-        found["captures"].append(
-            (
-                number, file.path, file.digest, file.size, file.format, file.compression, ", ".join(file.links),
-                file.snaplen, file.first, file.last, 0, None, False, 0, 0, 0, 0, error, hint or None, failed,
-            )  # fmt: skip
-        )
+        row: dict[str, Any] = dict.fromkeys((column.name for column in TABLES["captures"]), 0)
+        row |= {
+            "capture": number,
+            "path": file.path,
+            "hash": file.digest,
+            "size": file.size,
+            "format": file.format,
+            "compression": file.compression,
+            "link_types": ", ".join(file.links),
+            "snaplen": file.snaplen,
+            "first": file.first,
+            "last": file.last,
+            "dropped": None,
+            "truncated": False,
+            "error": error,
+            "hint": hint or None,
+            "failed": failed,
+        }
+        found["captures"].append(tuple(row.values()))
     return found
 
 
@@ -52,10 +66,25 @@ def _captures(analysis: Analysis, files: Sequence[Glance]) -> Iterator[Row]:
         defects[defect.capture] += defect.count
     for number, (source, file) in enumerate(zip(history.sources, files, strict=True)):
         yield (
-            number, source.path, file.digest, source.bytes, source.format, source.compression,
-            ", ".join(source.link_types), source.snaplen, source.first, source.last, source.frames, source.dropped,
-            source.truncated, *(int(of[number]) for of in counts.values()), defects[number], None, None, False,
-        )  # fmt: skip
+            number,
+            source.path,
+            file.digest,
+            source.bytes,
+            source.format,
+            source.compression,
+            ", ".join(source.link_types),
+            source.snaplen,
+            source.first,
+            source.last,
+            source.frames,
+            source.dropped,
+            source.truncated,
+            *(int(of[number]) for of in counts.values()),
+            defects[number],
+            None,
+            None,
+            False,
+        )
 
 
 def _messages(analysis: Analysis, program: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -35,8 +35,9 @@ def audit(
     """Audit files, folders, patterns and URLs into a dataset; the finished run.
 
     A run that did not end goes on, if it was asked the same. ``group`` are patterns: files that match one are one
-    recording; "none" takes every other file alone. ``scheduler`` is the address of a Dask cluster, else ``jobs`` workers
-    start here, which together use at most ``memory`` bytes. Raises UsageError, and LostError without a scheduler.
+    recording; "none" takes every other file alone. ``scheduler`` is the address of a Dask cluster, else ``jobs``
+    workers start here, which together use at most ``memory`` bytes. Raises UsageError, and LostError without a
+    scheduler.
     """
     from nlmdissect import __version__
 
@@ -227,7 +228,7 @@ def _alone(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"{root}: another audit is writing there", "Wait for it, or give another --dataset.") from error
+            raise UsageError(
+                f"{root}: another audit is writing there", "Wait for it, or give another --dataset."
+            ) from error
         yield
-
-

@@ -97,9 +97,16 @@ class Recording:
         guessed = Counter(SEVERITIES.index(f["severity"]) for f in self.findings if f["confidence"] != "confirmed")
         counts = self.counts()
         return (
-            sure[2], guessed[2], sure[1], guessed[1], int(self.failed or bool(self.crashed)), int(bool(self.error)),
-            sure[0], guessed[0], counts[Outcome.NOT_ASSESSED],
-        )  # fmt: skip
+            sure[2],
+            guessed[2],
+            sure[1],
+            guessed[1],
+            int(self.failed or bool(self.crashed)),
+            int(bool(self.error)),
+            sure[0],
+            guessed[0],
+            counts[Outcome.NOT_ASSESSED],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +215,14 @@ def _recordings(run: Run, codes: set[str]) -> list[Recording]:
         files, rules = read["captures"][one], {row["code"]: row for row in read["rules"][one] if row["code"] in codes}
         found.append(
             Recording(
-                one, _name([file["path"] for file in files]), files,
-                {code: Outcome(row["outcome"]) for code, row in rules.items()}, rules,
-                [
-                    {**row, "number": n} for n, row in enumerate(read["findings"][one]) if row["code"] in codes
-                ], read["hosts"][one],
-            )  # fmt: skip
+                one,
+                _name([file["path"] for file in files]),
+                files,
+                {code: Outcome(row["outcome"]) for code, row in rules.items()},
+                rules,
+                [{**row, "number": n} for n, row in enumerate(read["findings"][one]) if row["code"] in codes],
+                read["hosts"][one],
+            )
         )
     return found
 

@@ -56,7 +56,9 @@ def _totals(summary: Summary, trend: Trend | None) -> Iterator[Text]:
     recordings, counts, words = summary.recordings, summary.counts, summary.words
     worst = next((word for word in Word if words[word]), Word.CANNOT_TELL)
     yield Text.assemble((f" {worst.value} ", COLOURS[worst]), " ", (answer(summary), "bold"))
-    files, frames = (sum(one) for one in zip((0, 0), *((len(r.files), r.total("frames")) for r in recordings), strict=True))
+    files, frames = (
+        sum(one) for one in zip((0, 0), *((len(r.files), r.total("frames")) for r in recordings), strict=True)
+    )
     yield Text(f"{count(len(recordings), 'recording')} of {count(files, 'file')}, {count(frames, 'frame')}", "dim")
     cells = (part for outcome, word in WORDS.items() for part in (CELLS[outcome], f" {word} {counts[outcome]}   "))
     yield Text.assemble("cells  ", *cells)
@@ -82,7 +84,9 @@ def answer(summary: Summary) -> str:
 def _matrix(summary: Summary, width: int) -> Iterator[Text]:
     """Only rules that found or suspect something have a column; the counts at the end are of all rules."""
     codes = summary.columns
-    shown = [one for one in summary.recordings if any(ORDER.get(one.cells.get(code), 0) > 1 for code in codes)]
+    shown = [
+        one for one in summary.recordings if any(code in one.cells and ORDER[one.cells[code]] > 1 for code in codes)
+    ]
     if not shown:
         return
     name = min(max(len(shorten(summary.called(one), NAME)) for one in shown[:ROWS]), NAME)
@@ -93,7 +97,7 @@ def _matrix(summary: Summary, width: int) -> Iterator[Text]:
         families = [family(code) for code in part]
         for letter in range(max(map(len, families))):
             yield Text(" " * name + "".join(f"{word[letter : letter + 1]:>{CELL}}" for word in families), "dim")
-        heads = "".join(f"{code[-CELL + 1:]:>{CELL}}" for code in part)
+        heads = "".join(f"{code[-CELL + 1 :]:>{CELL}}" for code in part)
         yield Text(f"{'recording':{name}}{heads}   found susp. clean  n/a")
         for one in shown[:ROWS]:
             yield _row(summary, one, part, name)
@@ -167,7 +171,12 @@ def _changes(trend: Trend | None) -> Iterator[Text]:
 
 
 def _words(change: Change) -> str:
-    words = (("new", change.new), ("persisting", change.persisting), ("gone", change.gone), ("not looked at", change.unseen))
+    words = (
+        ("new", change.new),
+        ("persisting", change.persisting),
+        ("gone", change.gone),
+        ("not looked at", change.unseen),
+    )
     return "; ".join(f"{word} {', '.join(sorted({row['code'] for row in rows}))}" for word, rows in words if rows)
 
 

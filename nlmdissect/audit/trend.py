@@ -1,7 +1,7 @@
 """Two runs beside each other: what is new, what is gone, what persists, for each server and client.
 
-A finding is the same in both if its fingerprint is; files, frames and names of recordings do not matter. One that is not
-there any more is only *gone* if its server still is: else nobody looked.
+A finding is the same in both if its fingerprint is; files, frames and names of recordings do not matter. One that is
+not there any more is only *gone* if its server still is: else nobody looked.
 """
 
 from __future__ import annotations

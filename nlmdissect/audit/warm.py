@@ -7,7 +7,7 @@ import gc
 import nlmdissect.analysis
 import nlmdissect.audit.parquet
 import nlmdissect.audit.rows
-import nlmdissect.history.history  # noqa: F401
+import nlmdissect.history.history
 
 nlmdissect.audit.parquet.arrow()
 gc.collect()

@@ -246,7 +246,8 @@ def _identify(stream: Unpacked) -> Source:
 
 
 def read_source(source: Source, capture: int) -> Iterator[Block]:
-    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError."""
+    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError.
+    """
     _forget(source, capture)
     stream = Unpacked(open_file(source.path), source.path)
     try:

@@ -1,4 +1,5 @@
-"""A short look at a file: what it is, when it begins and ends, who is in it. Enough to see which files are one recording.
+"""A short look at a file: what it is, when it begins and ends, who is in it. Enough to see which files are one
+recording.
 
 A small file is read whole. Of a large one the beginning is read, and the end of a plain pcap or pcapng: there the last
 frames are found from behind, for a chain of records that ends exactly where the file ends is no accident.
@@ -29,9 +30,9 @@ DAYS = 100 * 86400 * 10**9  # ns between the first and last frame of one file
 class Glance:
     """What a short look told. ``error`` says why there is nothing else.
 
-    ``digest`` is SHA-256 of the file, or of three parts of a large one. ``version`` is what its store says of when it was
-    written. ``first`` and ``last`` are ns since 1970; None if there are no frames, ``last`` also if it cannot be told
-    without reading on. ``hosts`` are some of the addresses at its beginning.
+    ``digest`` is SHA-256 of the file, or of three parts of a large one. ``version`` is what its store says of when it
+    was written. ``first`` and ``last`` are ns since 1970; None if there are no frames, ``last`` also if it cannot be
+    told without reading on. ``hosts`` are some of the addresses at its beginning.
     """
 
     path: str

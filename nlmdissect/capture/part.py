@@ -1,9 +1,9 @@
 """A part of a recording, to be read on its own: some of its files, and the beginning of what follows.
 
-Theory of operation. What is under way when a file ends goes on in the next one: a record of which half is there, a call that
-waits for its answer. So who reads a part reads on into the next part for a while (``OVERLAP``), as if nothing had
-ended. Who reads the next part begins without all that; by the end of the overlap it has caught up. Of the frames in the overlap
-what the first reader says is true, of those behind it what the second says (``history.join``).
+Theory of operation. What is under way when a file ends goes on in the next one: a record of which half is there, a call
+that waits for its answer. So who reads a part reads on into the next part for a while (``OVERLAP``), as if nothing had
+ended. Who reads the next part begins without all that; by the end of the overlap it has caught up. Of the frames in the
+overlap what the first reader says is true, of those behind it what the second says (``history.join``).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LONGEST = 64 << 20
 
 @dataclass(slots=True)
 class Part:
-    """Read as a ``Recording`` is, once. ``sources`` are its own files, in time order; ``tail`` those behind them, of which
-    the beginning is read: as many of them as that takes. ``read_on`` has the frames that were read of each.
+    """Read as a ``Recording`` is, once. ``sources`` are its own files, in time order; ``tail`` those behind them, of
+    which the beginning is read: as many of them as that takes. ``read_on`` has the frames that were read of each.
     """
 
     sources: tuple[Source, ...]
@@ -55,4 +55,3 @@ class Part:
 def open_part(paths: Sequence[str], tail: Sequence[str], overlap: tuple[int, int] = OVERLAP) -> Part:
     """Files in time order, that follow each other. Raises CaptureError."""
     return Part(tuple(open_recording([path]).sources[0] for path in paths), tuple(tail), overlap)
-

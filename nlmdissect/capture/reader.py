@@ -15,11 +15,11 @@ from .control import read_arp, read_unreachable
 from .dns import Answer, Answers
 from .engine import Engine
 from .files import Progress, Recording
-from .part import Part
 from .fragments import Fragments, raw_packet
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import I64, Batch, Kind, Quoted, Signal, Traffic
+from .part import Part
 from .rows import (
     ACTIVE,
     ARP,

@@ -79,7 +79,9 @@ def expand(url: str) -> list[Stat]:
 
 
 def _stat(system: Any, info: dict[str, Any]) -> Stat:
-    version = next((str(info[key]) for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified") if info.get(key)), "")
+    version = next(
+        (str(info[key]) for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified") if info.get(key)), ""
+    )
     return Stat(system.unstrip_protocol(info["name"]), int(info["size"] or 0), version)
 
 
@@ -92,7 +94,9 @@ def _system(url: str) -> tuple[Any, str]:
         what = f"pip install 'nlmdissect[audit,{extra}]'" if extra else str(error)
         raise UsageError(f"{url}: to read {scheme}:// a package is missing", what) from error
     except ValueError as error:
-        raise UsageError(f"{url}: {scheme}:// is not known: {error}", "Give a path, or a URL that fsspec knows.") from error
+        raise UsageError(
+            f"{url}: {scheme}:// is not known: {error}", "Give a path, or a URL that fsspec knows."
+        ) from error
     return system, path
 
 

@@ -49,19 +49,25 @@ def audit(
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Files that match are one recording; none: each other file is alone."),
     ] = None,
-    select: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Show only these rules: NLM001,NSM.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Show only these rules: NLM001,NSM.")
+    ] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Leave these rules out.")] = None,
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 for confirmed findings of this severity, or worse.")
     ] = FailOn.error,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for suspected findings too.")] = False,
     run: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the run, and of the run to go on with. [default: its time]")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the run, and of the run to go on with. [default: its time]"),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="URL", help="Work on this Dask cluster: tcp://host:8786. Its workers read the files.")
+        str | None,
+        typer.Option(metavar="URL", help="Work on this Dask cluster: tcp://host:8786. Its workers read the files."),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Recordings at a time. [default: all cores]")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Recordings at a time. [default: all cores]")
+    ] = None,
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="For all processes together: 4G. [default: 3/4 of what there is]")
     ] = None,

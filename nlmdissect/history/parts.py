@@ -1,10 +1,11 @@
 """A recording that is read in parts, by several processes or hosts, and joined.
 
-Theory of operation. ``scan`` reads one part (``capture.part``) and gives what a reading of the whole has at that place: RPC
-messages as arrays, signals, what names were told, and the summary of the traffic; of a large capture with little lock traffic that is
-little. ``joined`` puts these together as if they had been read in one go: endpoints and streams get one numbering, a
-connection that goes on from part to part is one stream, and of the frames that two parts have both read, those that the
-second one is not sure of are taken from the first. Everything after that is the way of any recording.
+Theory of operation. ``scan`` reads one part (``capture.part``) and gives what a reading of the whole has at that place:
+RPC messages as arrays, signals, what names were told, and the summary of the traffic; of a large capture with little
+lock traffic that is little. ``joined`` puts these together as if they had been read in one go: endpoints and streams
+get one numbering, a connection that goes on from part to part is one stream, and of the frames that two parts have both
+read, those that the second one is not sure of are taken from the first. Everything after that is the way of any
+recording.
 """
 
 from __future__ import annotations
@@ -133,8 +134,14 @@ class _Streams:
         resets = {signal.at[1:] for signal in one.signals if signal.kind is Kind.RST}
         number = np.zeros(len(one.traffic.streams), np.int64)
         for place, stream in sorted(enumerate(one.traffic.streams), key=lambda pair: pair[1].first_time):
-            moved = replace(stream, src=hosts[stream.src], dst=hosts[stream.dst], capture=stream.capture + first,
-                            ended_by=hosts[stream.ended_by] if stream.ended else -1, programs=dict(stream.programs))  # fmt: skip
+            moved = replace(
+                stream,
+                src=hosts[stream.src],
+                dst=hosts[stream.dst],
+                capture=stream.capture + first,
+                ended_by=hosts[stream.ended_by] if stream.ended else -1,
+                programs=dict(stream.programs),
+            )
             lives = self.of.setdefault((moved.src, moved.dst, moved.sport, moved.dport, moved.tcp), [])
             since = moved.first_time if moved.packets else moved.ended_time  # a flow of which only the end was seen
             known = bisect_right(lives, since, key=lambda n: self.streams[n].first_time)
@@ -201,10 +208,10 @@ def _summary(traffic: Traffic, one: Scan, hosts: Sequence[int], first: int) -> N
         answer._replace(at=_moved(answer.at, first), server=hosts[answer.server], asker=hosts[answer.asker])
         for answer in of.answers if answer.at.capture < own
     ]  # fmt: skip
-    traffic.verifiers += [
-        replace(v, server=hosts[v.server], client=hosts[v.client], first=_moved(v.first, first), last=_moved(v.last, first))
-        for v in of.verifiers if v.first.capture < own
-    ]  # fmt: skip
+    for v in of.verifiers:
+        if v.first.capture < own:
+            span = {"first": _moved(v.first, first), "last": _moved(v.last, first)}
+            traffic.verifiers.append(replace(v, server=hosts[v.server], client=hosts[v.client], **span))
     traffic.failed_writes += [(hosts[server], time) for server, time in of.failed_writes]
     traffic.defects += [
         Defect(d.capture + first, d.frame, d.layer, d.reason, d.count, d.detail) for d in of.defects if d.capture < own

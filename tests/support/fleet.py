@@ -134,7 +134,12 @@ def frames(story: str, number: int) -> list[tuple[float, bytes]]:
     net = f"10.{100 + number // 250}.{number % 250}"
     told = Story()
     hosts = (("server", 1), ("client1", 21), ("client2", 22))
-    told.tell("\n".join(f"host {name} {net}.{last} mac=02:00:{number >> 8:02x}:{number & 255:02x}:00:{last:02x}" for name, last in hosts))
+    told.tell(
+        "\n".join(
+            f"host {name} {net}.{last} mac=02:00:{number >> 8:02x}:{number & 255:02x}:00:{last:02x}"
+            for name, last in hosts
+        )
+    )
     told.tell(story.replace("10.2.", f"10.{10 + number % 80}.") if "host c0" in story else story)
     return told.frames
 
