@@ -7,6 +7,7 @@ memory, and one that uses more is ended and started again by its nanny.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -35,8 +36,9 @@ CONFIG = {
     "distributed.scheduler.allowed-failures": 2,
     "distributed.scheduler.work-stealing": True,
     "distributed.admin.tick.limit": "60s",
-    "distributed.comm.timeouts.connect": "10s",
 }
+REMOTE = {"distributed.comm.timeouts.connect": "10s"}
+LOGS = ("distributed", "distributed.client")
 
 
 class LostError(NlmdissectError):
@@ -69,8 +71,11 @@ class Pool:
     def __enter__(self) -> Pool:
         method = None if self._scheduler else _fork_server()
         dask, distributed = _distributed()
-        self._config = dask.config.set({**CONFIG, METHOD: method} if method else {})
+        self._config = dask.config.set({**CONFIG, METHOD: method} if method else REMOTE)
         self._config.__enter__()
+        self._levels = {name: logging.getLogger(name).level for name in LOGS}
+        for name in LOGS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is said once, and by us
         try:
             if self._scheduler is None:
                 self._start(dask, distributed)
@@ -125,9 +130,7 @@ class Pool:
         if isinstance(error, distributed.KilledWorker):
             return Done(token, None, lost=True)
         if error is None:
-            raise LostError(
-                f"the scheduler is gone ({future.status})", "What is done is kept: the same command goes on."
-            )
+            raise LostError(f"the scheduler is gone ({future.status})")
         raise error
 
     def close(self) -> None:
@@ -138,6 +141,8 @@ class Pool:
         if self._cluster is not None:
             self._cluster.close(timeout=5)
         self._client = self._cluster = None
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
         self._config.__exit__(None, None, None)
 
     def _start(self, dask: Any, distributed: Any) -> None:

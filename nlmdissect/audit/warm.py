@@ -1,14 +1,17 @@
-"""What every worker needs, to be imported once before any of them is forked."""
+"""What every worker needs, for the process that workers are forked from to import once. Nobody else imports this."""
 
 from __future__ import annotations
 
 import gc
+import signal
 
 import nlmdissect.analysis
 import nlmdissect.audit.parquet
 import nlmdissect.audit.rows
 import nlmdissect.history.history
+import nlmdissect.history.parts  # noqa: F401
 
 nlmdissect.audit.parquet.arrow()
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody: who started the workers ends them
 gc.collect()
 gc.freeze()  # what is here stays: nobody need look through it again, and workers share its memory

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nlmdissect.findings import Severity
 
 DATASET = "nlmdissect-audit"
+FAILED, INTERRUPTED = 3, 130  # exit status
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -93,11 +94,19 @@ def audit(
     if opened:
         done = find_run(opened)
     else:
+        from nlmdissect.audit.engine import LostError
         from nlmdissect.audit.run import audit as audit_files
 
-        size = None if memory_limit is None else _size(memory_limit)
-        done = audit_files(paths or [], dataset or DATASET, run=run, group=codes(group), scheduler=scheduler, jobs=jobs,
-                           memory=size, progress=not quiet)  # fmt: skip
+        size, where = None if memory_limit is None else _size(memory_limit), dataset or DATASET
+        try:
+            done = audit_files(paths or [], where, run=run, group=codes(group), scheduler=scheduler, jobs=jobs,
+                               memory=size, progress=not quiet)  # fmt: skip
+        except KeyboardInterrupt:
+            _stopped("interrupted", where)
+            raise typer.Exit(INTERRUPTED) from None
+        except LostError as error:
+            _stopped(error.message, where)
+            raise typer.Exit(FAILED) from None
     now = Summary(done, asked)
     _report(now, None if before is None else trend(now, before), form, output, severity, strict, quiet)
     for one in now.recordings:
@@ -106,6 +115,10 @@ def audit(
     if not opened and now.broken:
         print(f"nlmdissect: {len(now.broken)} of {len(now.recordings)} recordings could not be read", file=sys.stderr)
     raise typer.Exit(now.status(severity, strict))
+
+
+def _stopped(why: str, dataset: str) -> None:
+    print(f"nlmdissect: {why}\n  What is done is kept in {dataset}: the same command goes on.", file=sys.stderr)
 
 
 def _report(now: Summary, changes: Trend | None, form: Format, output: str | None, severity: Severity | None,

@@ -210,8 +210,8 @@ def _summary(traffic: Traffic, one: Scan, hosts: Sequence[int], first: int) -> N
     ]  # fmt: skip
     for v in of.verifiers:
         if v.first.capture < own:
-            span = {"first": _moved(v.first, first), "last": _moved(v.last, first)}
-            traffic.verifiers.append(replace(v, server=hosts[v.server], client=hosts[v.client], **span))
+            begin, end = _moved(v.first, first), _moved(v.last, first)
+            traffic.verifiers.append(replace(v, server=hosts[v.server], client=hosts[v.client], first=begin, last=end))
     traffic.failed_writes += [(hosts[server], time) for server, time in of.failed_writes]
     traffic.defects += [
         Defect(d.capture + first, d.frame, d.layer, d.reason, d.count, d.detail) for d in of.defects if d.capture < own
