@@ -33,9 +33,11 @@ CONFIG = {
     "distributed.worker.memory.pause": False,  # one task at a time: a worker that waits for itself would wait for ever
     "distributed.worker.memory.terminate": 0.95,
     "distributed.worker.daemon": True,
+    "distributed.worker.profile.enabled": False,
     "distributed.scheduler.allowed-failures": 2,
     "distributed.scheduler.work-stealing": True,
     "distributed.admin.tick.limit": "60s",
+    "distributed.admin.tick.interval": "500ms",
 }
 REMOTE = {"distributed.comm.timeouts.connect": "10s"}
 LOGS = ("distributed", "distributed.client")

@@ -26,10 +26,8 @@ def encode(found: Rows) -> dict[str, bytes]:
 def _encode(name: str, rows: Sequence[Row]) -> bytes:
     pa, pq = arrow()
     columns = TABLES[name]
-    arrays = [
-        pa.array([_plain(row[place], column.dtype) for row in rows], _type(column.dtype))
-        for place, column in enumerate(columns)
-    ]
+    values = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    arrays = [_array(pa, of, column.dtype) for of, column in zip(values, columns, strict=True)]
     out = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays, names=[column.name for column in columns]), out, compression="zstd")
     return bytes(out.getvalue())
@@ -90,17 +88,26 @@ def _type(dtype: str) -> Any:
             return pa.string()
 
 
-def _plain(value: Any, dtype: str) -> Any:
-    match value:
-        case None:
-            return None
-        case str():  # names of files may be no Unicode
-            return value.encode("utf-8", "backslashreplace").decode()
-        case list():
-            parts = ("capture", "frame", "time", "what")
-            return [dict(zip(parts, (c, f, t // 1000, _plain(w, "")), strict=True)) for c, f, t, w in value]
+def _array(pa: ModuleType, values: Sequence[Any], dtype: str) -> Any:
+    kind = _type(dtype)
+    match dtype:
+        case "time":
+            return pa.array([None if time is None else time // 1000 for time in values], kind)
+        case "evidence":
+            return pa.array([[_evidence(*one) for one in of] for of in values], kind)
         case _:
-            return value // 1000 if dtype == "time" else value
+            try:
+                return pa.array(values, kind)
+            except UnicodeEncodeError:  # names of files may be no Unicode
+                return pa.array([None if text is None else _unicode(text) for text in values], kind)
+
+
+def _evidence(capture: int, frame: int, time: int, what: str) -> dict[str, Any]:
+    return {"capture": capture, "frame": frame, "time": time // 1000, "what": _unicode(what)}
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _pandas_type(kind: Any) -> Any:
