@@ -35,9 +35,8 @@ def _files(path: str) -> Iterable[str]:
     if path.startswith(("file://", "local://")):
         path = path.partition("://")[2]
     if remote.is_url(path):
-        found = remote.expand(path)
-        alone = len(found) == 1 and found[0].path.rstrip("/") == path.rstrip("/")
-        return [file.path for file in found if alone or is_capture(file.path)]
+        found, alone = remote.expand(path)
+        return [file for file in found if alone or is_capture(file)]
     if os.path.isdir(path):
         return [os.path.abspath(file) for file in _below(path)]
     if os.path.lexists(path):

@@ -52,10 +52,11 @@ def stat(url: str) -> Stat:
         raise CaptureError(f"{url}: cannot be looked at: {error}") from error
 
 
-def expand(url: str) -> list[Stat]:
-    """The files that a URL names: itself, those below a folder, those that match a pattern. Raises as ``open_url``,
+def expand(url: str) -> tuple[list[str], bool]:
+    """The files that a URL names: itself (then True), those below a folder, those that match a pattern. Raises as ``open_url``,
     also when there is none.
     """
+    alone = False
     try:
         system, path = _system(url)
         if any(letter in path for letter in "*?["):
@@ -63,19 +64,19 @@ def expand(url: str) -> list[Stat]:
         elif system.isdir(path):
             found = list(system.find(path, detail=True).values())
         else:
-            found = [system.info(path)]
+            found, alone = [system.info(path)], True
     except FileNotFoundError:
         found = []
     except (CaptureError, UsageError):
         raise
     except Exception as error:
         raise CaptureError(f"{url}: cannot be listed: {error}") from error
-    files = [_stat(system, info) for info in found if info["type"] == "file"]
+    files = [system.unstrip_protocol(info["name"]) for info in found if info["type"] == "file"]
     if not files:
         raise CaptureError(f"{url}: there is no such file")
     if len(files) > WALKED:
         raise CaptureError(f"{url}: names {len(files)} files", f"Name at most {WALKED} at a time.")
-    return files
+    return files, alone
 
 
 def _stat(system: Any, info: dict[str, Any]) -> Stat:
