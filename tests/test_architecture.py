@@ -53,8 +53,8 @@ DOORS = {
     "IPython": {"report/progress.py"},
     "jinja2": {"report/html.py"},
     "plotly": {
-        "report/plots/__init__.py", "report/plots/chart.py", "report/plots/distribution.py", "report/plots/graph.py",
-        "report/plots/paint.py", "report/plots/rungs.py",
+        "report/plots/__init__.py", "report/plots/chart.py", "report/plots/distribution.py", "report/plots/fleet.py",
+        "report/plots/graph.py", "report/plots/paint.py", "report/plots/rungs.py",
     },
     "dask": {"audit/engine.py"},
     "distributed": {"audit/engine.py"},

@@ -16,6 +16,7 @@ from nlmdissect.escape import in_html
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 class Audit:
@@ -49,6 +50,18 @@ class Audit:
         """What changed since an earlier audit: another one, a dataset, or one run in it. Raises UsageError."""
         earlier = before if isinstance(before, Audit) else open_audit(before)
         return trend(self.summary, earlier.summary)
+
+    def plot_matrix(self, *, most: int = 40) -> Figure:
+        """Recordings in which something is wrong, at most ``most`` of them, and the rules that say so."""
+        from nlmdissect.audit import pictures
+
+        return pictures.matrix(self.summary, most)
+
+    def plot_servers(self, *, most: int = 20) -> Figure:
+        """What became of the locks that servers held when they restarted; those that lost most locks first."""
+        from nlmdissect.audit import pictures
+
+        return pictures.servers(self.summary, self.recoveries.to_dict("records"), most)
 
     @property
     def matrix(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import nlmdissect.analysis
 import nlmdissect.audit.parquet
 import nlmdissect.audit.rows
 import nlmdissect.history.history
-import nlmdissect.history.parts  # noqa: F401
+import nlmdissect.history.parts
 
 nlmdissect.audit.parquet.arrow()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody: who started the workers ends them

@@ -53,8 +53,8 @@ def stat(url: str) -> Stat:
 
 
 def expand(url: str) -> tuple[list[str], bool]:
-    """The files that a URL names: itself (then True), those below a folder, those that match a pattern. Raises as ``open_url``,
-    also when there is none.
+    """The files that a URL names: itself (then True), those below a folder, those that match a pattern. Raises as
+    ``open_url``, also when there is none.
     """
     alone = False
     try:

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from support import fleet, packets
@@ -29,7 +29,7 @@ class Here:
     """A pool without processes."""
 
     wide = 1
-    calls: list[int] = []
+    calls: ClassVar[list[int]] = []
 
     def __init__(self, *_: Any) -> None:
         self.waiting: list[tuple[Any, Any]] = []
@@ -171,7 +171,7 @@ def test_what_is_no_dataset(captures: Path, tmp_path: Path, what: str) -> None:
     strange = tmp_path / "strange" / "run=1"
     strange.mkdir(parents=True)
     (strange / "_run.json").write_text("[]")
-    with pytest.raises(UsageError, match="is no dataset|does not exist"):
+    with pytest.raises(UsageError, match=r"is no dataset|does not exist"):
         nlmdissect.open_audit(tmp_path / what)
 
 
