@@ -68,7 +68,7 @@ def fates(
     total = [sum(counts[fate][place] for fate in FATES) for place in range(len(rows))]
     for name, x, text in zip(rows, total, said, strict=True):
         write(figure, x, name, f" {safe(text)}", DIM, xanchor="left", font_size=11)  # type: ignore[arg-type]
-    title = "Locks that were not recovered when servers restarted" if names else "Every lock was recovered"
+    title = "Locks that were not seen to be recovered when servers restarted" if names else "Every lock was recovered"
     height = 30 * max(len(rows), 3)
     frame(figure, title, notes, height, left=LEFT, foot=100)
     legend = {"orientation": "h", "y": -52 / height, "yanchor": "top", "x": 0, "traceorder": "normal"}
