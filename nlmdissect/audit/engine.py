@@ -1,6 +1,6 @@
 """The door to Dask: workers on this machine or on a cluster, and calls that come back in the order of their end.
 
-On this machine the scheduler listens on 127.0.0.1 alone. Workers are forked from a server process that has one thread
+On this machine the scheduler listens on 127.0.0.1 alone, and talks to who has its keys (TLS). Workers are forked from a server process that has one thread
 and has imported what they need, or are started anew where the system cannot do that; each may use its share of the
 memory, and one that uses more is ended and started again by its nanny.
 """
@@ -156,10 +156,11 @@ class Pool:
             )
         wanted = self._jobs or dask.system.CPU_COUNT
         self.wide = min(wanted, most)
+        keys = distributed.Security.temporary()  # a scheduler runs what it is told: by nobody else on this machine
         self._cluster = distributed.LocalCluster(
             n_workers=self.wide, threads_per_worker=1, processes=True, memory_limit=(total - OWN) // self.wide,
             host="127.0.0.1", dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
-            silence_logs=50, scheduler_kwargs={"dashboard": False},
+            silence_logs=50, scheduler_kwargs={"dashboard": False}, security=keys,
         )  # fmt: skip
         self._client = distributed.Client(self._cluster)
 
@@ -209,6 +210,7 @@ def _fork_server() -> str:
 def _distributed() -> tuple[Any, Any]:
     """Raises UsageError with the line that installs it."""
     try:
+        import cryptography  # noqa: F401, of distributed's keys
         import dask
         import dask.system
         import distributed
