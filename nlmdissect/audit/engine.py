@@ -1,8 +1,9 @@
 """The door to Dask: workers on this machine or on a cluster, and calls that come back in the order of their end.
 
-On this machine the scheduler listens on 127.0.0.1 alone, and talks to who has its keys (TLS). Workers are forked from a server process that has one thread
-and has imported what they need, or are started anew where the system cannot do that; each may use its share of the
-memory, and one that uses more is ended and started again by its nanny.
+On this machine the scheduler listens on 127.0.0.1 alone, and to nobody without its keys (TLS): it runs what it is told.
+Workers are forked from a server process that has one thread and has imported what they need, or are started anew where
+the system cannot do that. Each may use its share of the memory; one that uses more is ended, and started again, by its
+nanny.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ class Pool:
             )
         wanted = self._jobs or dask.system.CPU_COUNT
         self.wide = min(wanted, most)
-        keys = distributed.Security.temporary()  # a scheduler runs what it is told: by nobody else on this machine
+        keys = distributed.Security.temporary()
         self._cluster = distributed.LocalCluster(
             n_workers=self.wide, threads_per_worker=1, processes=True, memory_limit=(total - OWN) // self.wide,
             host="127.0.0.1", dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",

@@ -86,6 +86,8 @@ def grouped(seen: Sequence[Glance], given: Sequence[str] = ()) -> list[Group]:
 def split(group: Group, at: Iterable[int]) -> list[Group]:
     """A recording that turned out to be several: another one begins with each of these files."""
     cuts = [0, *sorted(at), len(group.files)]
+    if len(cuts) == 2:
+        return [group]
     return _named(group.name, [group.files[a:b] for a, b in pairwise(cuts)])
 
 

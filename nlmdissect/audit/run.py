@@ -42,10 +42,11 @@ def audit(
     from nlmdissect import __version__
 
     files = inputs.files(paths)
-    about = {"version": __version__, "paths": [str(path) for path in paths], "group": list(group)}
+    about = {"paths": [str(path) for path in paths], "group": list(group)}
     root = Path(dataset)
     with _alone(root):
         to, before = open_run(root, run, about)
+        to.about["version"] = __version__
         with Bar(progress, "looking") as bar:
             audit = _Audit(to, before, bar)
             with Pool(scheduler, jobs, memory) as pool:
@@ -92,7 +93,9 @@ class _Audit:
 
     def plan(self, groups: Sequence[Group]) -> None:
         """Take over what was found before; the largest of the rest first, so that no long one begins at the end."""
-        for group in groups:
+        known = {} if self.before is None else self.before.about.get("apart", {})
+        self.run.about["apart"] = {key: known[key] for key in map(_key, groups) if key in known}
+        for group in [part for whole in groups for part in split(whole, known.get(_key(whole), ()))]:
             name, key = name_of(group), _key(group)
             self.planned[name] = group
             if self.run.key(name) == key:
@@ -171,6 +174,7 @@ class _Audit:
             if not result.apart:
                 self._keep(group, result.tables)
                 continue
+            self.run.about["apart"][_key(group)] = result.apart
             del self.planned[name_of(group)]
             for part in split(group, result.apart):
                 self.planned[name_of(part)] = part

@@ -7,7 +7,10 @@ import os
 import sys
 import traceback
 
-from nlmdissect.cli import audit, capture, crosscheck, pages  # noqa: F401, in the order of --help
+from nlmdissect.cli import capture, crosscheck, pages  # noqa: F401, in the order in which --help lists their commands
+
+# isort: split
+from nlmdissect.cli import audit  # noqa: F401
 from nlmdissect.cli.app import app
 from nlmdissect.errors import NlmdissectError
 

@@ -184,6 +184,9 @@ def test_files_that_turn_out_to_be_two_recordings(tmp_path: Path) -> None:
         path.write_bytes(packets.pcap(frames[4 * day : 4 * day + 4], start=packets.START + 86400 * day))
     audit([tmp_path / "captures"], tmp_path / "set")
     assert len(open_audit(tmp_path / "set").summary.recordings) == 2
+    assert sum(Here.calls) == 3
+    assert audit([tmp_path / "captures"], tmp_path / "set").about["reused"] == 2  # it is known now
+    assert sum(Here.calls) == 3
     audit([tmp_path / "captures"], tmp_path / "set", group=["*.pcap"])
     (one,) = open_audit(tmp_path / "set").summary.recordings
     assert [file["capture"] for file in one.files] == [0, 1]
