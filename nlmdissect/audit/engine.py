@@ -50,11 +50,12 @@ class LostError(NlmdissectError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A call that ended. ``lost``: its workers died with it, again and again."""
+    """A call that ended. ``lost``: its workers died with it, again and again. ``error``: it could not be made."""
 
     token: Any
     value: Any
     lost: bool = False
+    error: str = ""
 
 
 class Pool:
@@ -134,7 +135,7 @@ class Pool:
             return Done(token, None, lost=True)
         if error is None:
             raise LostError(f"the scheduler is gone ({future.status})")
-        raise error
+        return Done(token, None, error=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """End what this started; calls that run are given up."""

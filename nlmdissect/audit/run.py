@@ -88,7 +88,8 @@ class _Audit:
 
         for done in pool.results(more):
             number, part = done.token
-            found[number] = [Glance(path, error=LOST) for path in part] if done.lost else done.value
+            wrong = done.error or (LOST if done.lost else "")
+            found[number] = [Glance(path, error=wrong) for path in part] if wrong else done.value
         self.seen = [one for number in sorted(found) for one in found[number]]
 
     def plan(self, groups: Sequence[Group]) -> None:
@@ -168,6 +169,10 @@ class _Audit:
             self._held.pop(name_of(group), None)
         if done.lost:
             self.lost += groups
+            return
+        if done.error:
+            for group in groups:
+                self._keep(group, parquet.encode(rows.broken(group.files, done.error, "Please report this.", True)))
             return
         results: list[Result] = done.value
         for group, result in zip(groups, results, strict=True):

@@ -222,15 +222,20 @@ def test_a_part_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(one.files) == fleet.SET
 
 
-def test_a_call_that_its_workers_did_not_survive(captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_its_workers_did_not_survive_and_one_that_cannot_be_made(captures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried once more, alone and with all the memory; then it is a row, and the run goes on."""
+
+    monkeypatch.setattr("nlmdissect.audit.run.SEVERAL", 1)
 
     class Deadly(Here):
         def results(self, more: Callable[[], bool]) -> Any:
             for done in super().results(more):
                 judged = isinstance(done.token, list)
-                dead = judged and any(group.name.endswith("host0.pcap") for group in done.token)
-                yield Done(done.token, None, lost=True) if dead else done
+                names = {os.path.basename(group.name) for group in done.token} if judged else set()
+                if "host2.pcap" in names:
+                    yield Done(done.token, None, error="TypeError: cannot be sent")
+                else:
+                    yield Done(done.token, None, lost=True) if "host0.pcap" in names else done
 
     monkeypatch.setattr("nlmdissect.audit.run.Pool", Deadly)
     audit([captures], tmp_path / "set")
@@ -238,6 +243,7 @@ def test_a_call_that_its_workers_did_not_survive(captures: Path, tmp_path: Path,
     assert found["host0.pcap"].failed
     assert "needs more memory" in (found["host0.pcap"].error or "")
     assert not found["host1.pcap"].error
+    assert found["host2.pcap"].error == "TypeError: cannot be sent"
     assert open_audit(tmp_path / "set").summary.status(None) == 3
 
 
