@@ -13,5 +13,6 @@ import nlmdissect.history.parts
 
 nlmdissect.audit.parquet.arrow()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody: who started the workers ends them
+gc.set_threshold(200_000)  # as the command has it: next to nothing of what is made is garbage
 gc.collect()
 gc.freeze()  # what is here stays: nobody need look through it again, and workers share its memory

@@ -3,7 +3,7 @@
 Theory of operation. What is under way when a file ends goes on in the next one: a record of which half is there, a call
 that waits for its answer. So who reads a part reads on into the next part for a while (``OVERLAP``), as if nothing had
 ended. Who reads the next part begins without all that; by the end of the overlap it has caught up. Of the frames in the
-overlap what the first reader says is true, of those behind it what the second says (``history.join``).
+overlap what the first reader says is true, of those behind it what the second says (``history.parts``).
 """
 
 from __future__ import annotations
