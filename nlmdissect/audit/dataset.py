@@ -94,6 +94,9 @@ class Run:
         shutil.rmtree(self.folder / f"recording={recording}", ignore_errors=True)
 
     def finish(self, **more: Any) -> None:
+        """The run has ended. What a killed one left half done goes."""
+        for rest in self.folder.glob(".*-*"):
+            shutil.rmtree(rest, ignore_errors=True)
         self.about |= {"finished": now(), **more}
         write_json(self.folder / RUN, self.about)
 

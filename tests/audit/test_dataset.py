@@ -113,8 +113,10 @@ def test_a_run_that_did_not_end_goes_on(captures: Path, tmp_path: Path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             audit([captures], tmp_path / "set")
     name = runs(tmp_path / "set")[-1].name
+    (tmp_path / "set" / f"run={name}" / ".new-host0").mkdir()  # killed while it wrote
     ended = audit([captures], tmp_path / "set")
     assert (ended.name, ended.about["read"], ended.about["reused"]) == (name, 0, 3)
+    assert not list(ended.folder.glob(".*"))
 
 
 def test_a_damaged_result_is_made_again(captures: Path, tmp_path: Path) -> None:

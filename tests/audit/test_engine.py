@@ -12,8 +12,7 @@ from nlmdissect.audit.engine import Pool
 from nlmdissect.errors import UsageError
 
 LOOK = """
-import json, multiprocessing.forkserver as forkserver, os, time
-begin = time.process_time()
+import json, multiprocessing.forkserver as forkserver, os
 import psutil
 from nlmdissect.audit.engine import Pool
 
