@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from benchmarks import captures
+from benchmarks.audit import pss
 from support.fleet import Known, make
 
 import nlmdissect
@@ -156,6 +158,24 @@ def test_a_scheduler_that_goes_away(fleet: tuple[Path, list[Known]], tmp_path: P
     assert done.returncode == 3
     assert "the same command goes on" in done.stderr
     assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is measured on Linux")
+def test_memory_stays_below_its_limit(fleet: tuple[Path, list[Known]], tmp_path: Path) -> None:
+    """Of all processes together, each page once."""
+    (tmp_path / "captures").mkdir()
+    captures.write("locks", 60_000, str(tmp_path / "captures" / "large.pcap"))
+    paths = [str(tmp_path / "captures"), str(fleet[0] / "site03")]
+    process = start(Path(paths[0]), tmp_path / "set", paths[1], "--jobs", "2", "--memory-limit", "850M")
+    most = 0
+    while process.poll() is None:
+        most = max(most, pss(process.pid))
+        time.sleep(0.1)
+    done = finish(process)
+    assert done.returncode in (0, 1), done.stderr
+    assert 100 << 10 < most < 850 << 10
+    (large,) = [one for one in nlmdissect.open_audit(tmp_path / "set").summary.recordings if one.name.endswith("large.pcap")]
+    assert large.total("frames") == 60_000
 
 
 def test_no_scheduler(fleet: tuple[Path, list[Known]], tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def run(command: list[str], *, measure: bool = False) -> Cost:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     while process.poll() is None:
         if measure:
-            most = max(most, _pss(process.pid))
+            most = max(most, pss(process.pid))
         time.sleep(0.1 if measure else 0.02)
     assert process.returncode in (0, 1), command
     return Cost(time.perf_counter() - begin, most / 1024)
@@ -62,7 +62,7 @@ def audit(folder: Path, *more: str, measure: bool = False) -> Cost:
     return run(command, measure=measure)
 
 
-def _pss(leader: int) -> int:
+def pss(leader: int) -> int:
     """KB of a session's processes."""
     found = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
