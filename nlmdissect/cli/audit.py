@@ -84,6 +84,7 @@ def audit(
     from nlmdissect.audit.summary import Summary
     from nlmdissect.audit.trend import trend
     from nlmdissect.findings import Severity
+    from nlmdissect.report import output as out
 
     asked = check(Asked(tuple(codes(select)), tuple(codes(ignore))))
     if bool(paths) == bool(opened):
@@ -94,10 +95,13 @@ def audit(
     if opened:
         done = find_run(opened)
     else:
+        from nlmdissect.audit import inputs
         from nlmdissect.audit.engine import LostError
         from nlmdissect.audit.run import audit as audit_files
 
         size, where = None if memory_limit is None else _size(memory_limit), dataset or DATASET
+        if output is not None:
+            out.refuse_overwriting(output, inputs.files(paths or []))
         try:
             done = audit_files(paths or [], where, run=run, group=codes(group), scheduler=scheduler, jobs=jobs,
                                memory=size, progress=not quiet)  # fmt: skip

@@ -239,6 +239,16 @@ def test_an_audit_is_opened_again(audit: Audit, tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text() == render_csv(audit.summary).replace("\r\n", "\n")
 
 
+def test_a_report_does_not_overwrite_a_capture(tmp_path: Path) -> None:
+    path = write(tmp_path / "well.pcap", WELL)
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "nlmdissect", "audit", str(tmp_path), "--dataset", str(tmp_path / "set")]
+    done = subprocess.run([*command, "--output", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is a capture that is to be read" in done.stderr
+    assert path.read_bytes() == before
+
+
 def test_in_a_notebook(audit: Audit) -> None:
     assert "&lt;b&gt;" in audit._repr_html_()
     assert "5 recordings" in repr(audit)
