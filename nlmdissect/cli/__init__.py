@@ -7,12 +7,10 @@ import os
 import sys
 import traceback
 
-from nlmdissect.cli import (  # noqa: F401, in the order in which --help lists their commands
-    capture,
-    crosscheck,
-    pages,
-    slice,
-)
+# isort: off, in the order in which --help lists their commands
+from nlmdissect.cli import capture, slice, crosscheck, audit, pages  # noqa: F401
+
+# isort: on
 from nlmdissect.cli.app import app
 from nlmdissect.errors import NlmdissectError
 

@@ -21,6 +21,7 @@ from nlmdissect.protocols.rpc import RPC_VERSION
 from nlmdissect.rpc.facts import Sent, Span, facts, tell
 from nlmdissect.rpc.headers import CALL, REPLY, read_headers, unwrap_replies
 from nlmdissect.rpc.paths import Paths
+from nlmdissect.rpc.told import Told
 from nlmdissect.xdr.columns import decode_columns
 from nlmdissect.xdr.schema import Struct, UInt
 
@@ -42,8 +43,8 @@ class NameReader:
     want of room.
     """
 
-    def __init__(self) -> None:
-        self.paths = Paths()
+    def __init__(self, paths: Paths | Told | None = None) -> None:
+        self.paths = Paths() if paths is None else paths
         self.forgotten = 0
         self._waiting = empty()
         self._servers = np.zeros(0, np.int64)  # where calls of NFS went to
