@@ -7,8 +7,9 @@ import os
 import sys
 import traceback
 
-# isort: off, in the order in which --help lists their commands
-from nlmdissect.cli import audit, capture, crosscheck, pages, slice  # noqa: F401
+# in the order in which --help lists their commands
+# isort: off
+from nlmdissect.cli import capture, slice, crosscheck, audit, pages  # noqa: F401
 
 # isort: on
 from nlmdissect.cli.app import app
