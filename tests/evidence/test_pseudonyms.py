@@ -56,7 +56,9 @@ def common(a: bytes, b: bytes) -> int:
 
 
 def special(address: bytes) -> bool:
-    return address[0] in (0, 127) or address[0] >= 224 if len(address) == 4 else address[0] in (0, 0xFE, 0xFF)
+    if len(address) == 4:
+        return address[0] in (0, 127) or address[0] >= 224
+    return address[0] in (0, 0xFF) or (address[0] == 0xFE and address[1] & 0xC0 == 0x80)
 
 
 @given(st.one_of(FOUR, SIX))
@@ -65,7 +67,7 @@ def test_what_an_address_is_for_stays(address: bytes) -> None:
     for kind in ("is_loopback", "is_multicast", "is_link_local", "is_unspecified"):
         if kind != "is_link_local" or len(address) == 16:  # that of version 4 is an ordinary network here
             assert getattr(new, kind) == getattr(old, kind)
-    assert special(address) == special(ADDRESSES[address]) or address[0] == 0xFE
+    assert special(address) == special(ADDRESSES[address])
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.251", "::", "::1", "ff02::1"])
