@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlmdissect.api import Capture, explain, read, read_tables
+    from nlmdissect.audit.api import Audit, open_audit, run_audit
     from nlmdissect.errors import CaptureError, NlmdissectError, UsageError
     from nlmdissect.findings import Confidence, Finding, Severity
     from nlmdissect.rules import RULES
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RULES",
+    "Audit",
     "Capture",
     "CaptureError",
     "Confidence",
@@ -32,11 +34,14 @@ __all__ = [
     "UsageError",
     "__version__",
     "explain",
+    "open_audit",
     "read",
     "read_tables",
+    "run_audit",
 ]
 
 _WHERE = {
+    "Audit": "audit.api", "open_audit": "audit.api", "run_audit": "audit.api",
     "Capture": "api", "explain": "api", "read": "api", "read_tables": "api", "CaptureError": "errors",
     "NlmdissectError": "errors", "UsageError": "errors", "Confidence": "findings", "Finding": "findings",
     "Severity": "findings", "RULES": "rules",

@@ -156,20 +156,14 @@ def _cause(findings: Sequence[Finding], number: dict[int, int], old: int) -> int
 
 
 def fingerprint(history: History, finding: Finding) -> str:
-    """16 hex digits that are the same for another recording of the same event: of what it is about, never when or
-    where seen.
+    """16 hex digits that are the same for another recording of the same event: of what is wrong between which hosts,
+    never of when or where it was seen. Nor of the locks: a recording that began later knows fewer of them.
     """
     about: list[object] = [finding.code, finding.status]
     about += [
         None if host is None else history.names.address(host)
         for host in (finding.server, finding.client, finding.other)
     ]
-    about += sorted(
-        {
-            (lock.fh.hex(), lock.oh.hex(), lock.svid, lock.start, -1 if lock.end is None else lock.end, lock.exclusive)
-            for lock in finding.locks
-        }
-    )
     return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
 

@@ -33,7 +33,8 @@ GROUPS = (
     {"tables", "scapy_layer", "oracle", "evidence", "report"},
     {"state"},
     {"api"},
-    {"audit", "cli"},
+    {"audit"},
+    {"cli"},
     {"__main__"},
 )
 RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
@@ -41,18 +42,24 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 DOORS = {
     "scapy": {f"scapy_layer/{name}.py" for name in ("xdr", "procedures", "rpc", "session")},
     "pyshark": {"oracle/run.py"},
+    "fsspec": {"capture/remote.py"},
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
-    "pyarrow": {"tables/parquet.py"},
-    "rich": {"report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
-    "typer": {"cli/app.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py"},
-    "dns": {"hosts/resolved.py"},
+    "pyarrow": {"audit/parquet.py", "tables/parquet.py"},
+    "rich": {"audit/text.py", "report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
+    "typer": {
+        "cli/app.py", "cli/audit.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py",
+        "cli/slice.py",
+    },
+    "dns": {"evidence/anonymise/dns.py", "hosts/resolved.py"},
+    "yacryptopan": {"evidence/anonymise/addresses.py"},
     "IPython": {"report/progress.py"},
     "jinja2": {"report/html.py"},
     "plotly": {
-        "report/plots/__init__.py", "report/plots/chart.py", "report/plots/distribution.py", "report/plots/graph.py",
-        "report/plots/paint.py", "report/plots/rungs.py",
+        "report/plots/__init__.py", "report/plots/chart.py", "report/plots/distribution.py", "report/plots/fleet.py",
+        "report/plots/graph.py", "report/plots/paint.py", "report/plots/rungs.py",
     },
-    "dask": {"audit.py"},
+    "dask": {"audit/engine.py"},
+    "distributed": {"audit/engine.py"},
     "numba": {"capture/jit.py"},
     "llvmlite": {"capture/native.py"},
 }

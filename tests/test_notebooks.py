@@ -50,8 +50,8 @@ def said(name: str) -> str:
     return " ".join(" ".join(map(text_of, outputs)).split())
 
 
-def test_there_are_two() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["incident.ipynb", "tour.ipynb"]
+def test_there_are_three() -> None:
+    assert [path.name for path in NOTEBOOKS] == ["fleet.ipynb", "incident.ipynb", "tour.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -102,3 +102,12 @@ def test_the_tour_shows_what_its_recordings_are_known_for() -> None:
     waits = re.findall(r"10\.77\.0\.22 \d+ \d+ \S+ \S+ (\d) .*? (called back|cancelled) ([\d.]+)", text)
     assert [how for _, how, _ in waits] == ["called back", "cancelled", "called back"]  # S02
     assert [int(float(waited)) for *_, waited in waits] == [3, 4, 33]
+
+
+def test_the_fleet_names_the_three_servers_that_lost_locks() -> None:
+    """T14, S10 and S07 as their makers wrote them down; then S08 was mended, S10 taken away, and S01 became S08."""
+    text = said("fleet.ipynb")
+    worst = text.partition("codes host ")[2][:200]
+    assert re.findall(r"[\d.]+\.\d+ ", worst)[:3] == ["192.168.114.5 ", "10.77.8.10 ", "10.77.6.10 "]
+    for change in ("10.77.1.10 10.77.1.21 new NLM003", "10.77.7.10 10.77.7.21 gone NLM003", "10.77.8.10 10.77.8.21 unseen NLM001"):
+        assert change in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from oracle.tshark import TSHARK
+from oracle.session import TSHARK
 from support import reference
 from support.captures import SHARED
 from support.incidents import LOST, write

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ apart; a routed hop adds a queue."""
 Ends = tuple[int, int, int, int]
 Key = tuple[Ends, int, bytes]
 """(src, dst, sport, dport), IP identification, and what else must be the same."""
+Came = Callable[[], Iterator[tuple[Key, int]]]
 
 
 class Copies:
@@ -25,7 +26,7 @@ class Copies:
     def __init__(self) -> None:
         self._recent: dict[Key, int] = {}
         self._newest = -SWAPPED - 1
-        self._tail: tuple[NDArray[np.uint64], list[Key], list[int]] = np.zeros(0, np.uint64), [], []
+        self._tail: tuple[NDArray[np.uint64], Came] = np.zeros(0, np.uint64), lambda: iter(())
 
     def __len__(self) -> int:
         return len(self._recent)
@@ -37,12 +38,12 @@ class Copies:
 
     def several(self, mixes: NDArray[np.uint64], key: Callable[[int], Key], times: I64) -> Bools:
         """The same for many at once. ``mixes`` are equal where keys are, and seldom else."""
-        tail, _, _ = self._tail
+        tail, _ = self._tail
         both = np.sort(np.concatenate([tail, mixes]))
         soon = (times <= self._newest + SWAPPED).nonzero()[0].tolist()
         if not (both[1:] == both[:-1]).any() and not any(key(place) in self._recent for place in soon):
             last = (times >= times.max() - SWAPPED).nonzero()[0]
-            self._tail = mixes[last], [key(place) for place in last.tolist()], times[last].tolist()
+            self._tail = mixes[last], lambda: ((key(place), int(times[place])) for place in last.tolist())
             return np.zeros(len(mixes), np.bool_)
         self._remember()
         return np.array([self._seen(key(place), time) for place, time in enumerate(times.tolist())], np.bool_)
@@ -53,11 +54,12 @@ class Copies:
 
     def _remember(self) -> None:
         """Whatever came by column is in the dictionary too."""
-        mixes, keys, times = self._tail
-        if keys:
-            self._recent.update(zip(keys, times, strict=True))
-            self._newest = max(self._newest, *times)
-            self._tail = mixes[:0], [], []
+        mixes, came = self._tail
+        if len(mixes):
+            for key, time in came():
+                self._recent[key] = time
+                self._newest = max(self._newest, time)
+            self._tail = mixes[:0], came
 
     def _seen(self, key: Key, time: int) -> bool:
         before = self._recent.get(key)

@@ -6,6 +6,7 @@ An endpoint is a scope and an address: 127.0.0.1 exists on every host, fe80:: on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
 NETWORK = 0
@@ -43,4 +44,9 @@ class Endpoints:
 
     def text(self, number: int) -> str:
         """The address as people write it."""
-        return str(ip_address(self.addresses[number]))
+        return _text(self.addresses[number])
+
+
+@lru_cache(1 << 16)
+def _text(address: bytes) -> str:
+    return str(ip_address(address))

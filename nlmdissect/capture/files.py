@@ -1,4 +1,4 @@
-"""Files in, blocks of frames out. The only module that opens a file to read."""
+"""Files in, blocks of frames out. The only module that opens a file to read; URLs are opened by ``remote``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CaptureError
-from . import pcap, pcapng, related, vantage
+from . import pcap, pcapng, related, remote, vantage, whole
 from .ahead import ahead
 from .block import Block, Defect, Source
 from .formats import identify
@@ -86,7 +86,7 @@ class Recording:
     def _open(self, source: Source, capture: int) -> Unpacked:
         if self._pipe is None:
             _forget(source, capture)
-            return Unpacked(_open_file(source.path), source.path, self._expansion)
+            return Unpacked(open_file(source.path), source.path, self._expansion)
         if self._pipe_used:
             raise CaptureError(f"{source.path}: can be read only once", "Save it to a file first.")
         self._pipe_used = True
@@ -109,27 +109,49 @@ def open_recording(
     if not paths:
         raise CaptureError("no capture given", "Give a capture file, or - for standard input.")
     names = [str(path) for path in paths]
-    if len(names) == 1 and _is_pipe(names[0]):
+    if len(names) == 1 and is_pipe(names[0]):
         name = names[0]
-        raw = (stdin or _standard_input()) if name == "-" else _open_file(name)
+        raw = (stdin or _standard_input()) if name == "-" else open_file(name)
         _widen(raw)
         stream = Unpacked(raw, "standard input" if name == "-" else name, expansion)
         return Recording((_identify(stream),), stream)
     for name in names:
-        if _is_pipe(name):
+        if is_pipe(name):
             raise CaptureError(
                 f"{name}: a pipe cannot be combined with other captures", "Save it to a file first: cat > FILE"
             )
     sources = []
     for name in names:
-        stream = Unpacked(_open_file(name), name)
+        stream = Unpacked(open_file(name), name)
         try:
             source = _identify(stream)
         finally:
             stream.close()
-        source.bytes = os.stat(name).st_size
+        source.bytes = remote.stat(name).size if remote.is_url(name) else os.stat(name).st_size
         sources.append(source)
     return _join(_without_copies(sources), expansion)
+
+
+def records(source: Source, capture: int = 0, skip: bytes = b"") -> Iterator[whole.Record]:
+    """Every block of a file that was read before, as it stands there; ``skip`` is as in ``whole.read``.
+
+    Errors: CaptureError when it cannot be opened.
+    """
+    stream = Unpacked(open_file(source.path), source.path)
+    try:
+        for record in whole.read(stream, source, skip):
+            yield record._replace(capture=capture) if capture else record
+    finally:
+        stream.close()
+
+
+def frames(source: Source) -> Iterator[Block]:
+    """The frames of a file that was read before, once more. Errors: CaptureError when it cannot be opened."""
+    stream = Unpacked(open_file(source.path), source.path)
+    try:
+        yield from _blocks(stream, Source(source.path, source.format), 0)
+    finally:
+        stream.close()
 
 
 def _join(sources: list[Source], expansion: int) -> Recording:
@@ -152,7 +174,7 @@ def _sketch(source: Source, files: int) -> Sketch:
     """The picture of the beginning of one of so many files."""
     sketch = Sketch(FINGERPRINTS // files)
     scratch = Source(source.path, source.format)
-    stream = Unpacked(_open_file(source.path), source.path)
+    stream = Unpacked(open_file(source.path), source.path)
     seen = 0
     try:
         for block in _blocks(stream, scratch, 0):
@@ -183,7 +205,7 @@ def _without_copies(sources: list[Source]) -> list[Source]:
 def _digest(source: Source) -> bytes:
     """A hash of a file; of a large one, of its beginning, middle and end, which hold times and sequence numbers."""
     digest = hashlib.sha256()
-    with _open_file(source.path) as file:
+    with open_file(source.path) as file:
         for at in (0, source.bytes // 2, max(0, source.bytes - COMPARED)):
             file.seek(at)
             digest.update(file.read(COMPARED))
@@ -205,7 +227,7 @@ def _standard_input() -> BinaryIO:
     return raw
 
 
-def _is_pipe(name: str) -> bool:
+def is_pipe(name: str) -> bool:
     """Can this be read only once? True for standard input, named pipes and a shell's <(...)."""
     if name == "-":
         return True
@@ -216,7 +238,10 @@ def _is_pipe(name: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
-def _open_file(name: str) -> BinaryIO:
+def open_file(name: str) -> BinaryIO:
+    """Open a path or a URL to read. Raises CaptureError."""
+    if remote.is_url(name):
+        return remote.open_url(name)
     try:
         return open(name, "rb", buffering=0)
     except FileNotFoundError:
@@ -244,6 +269,17 @@ def _identify(stream: Unpacked) -> Source:
         pcapng.check_start(stream.path, head)
     stream.put_back(head)
     return source
+
+
+def read_source(source: Source, capture: int) -> Iterator[Block]:
+    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError.
+    """
+    _forget(source, capture)
+    stream = Unpacked(open_file(source.path), source.path)
+    try:
+        yield from _blocks(stream, source, capture)
+    finally:
+        stream.close()
 
 
 def _forget(source: Source, capture: int) -> None:

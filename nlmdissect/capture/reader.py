@@ -19,6 +19,7 @@ from .fragments import Fragments, raw_packet
 from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import I64, Batch, Kind, Quoted, Signal, Traffic
+from .part import Part
 from .rows import (
     ACTIVE,
     ARP,
@@ -57,7 +58,7 @@ class MessageReader:
     """
 
     def __init__(
-        self, recording: Recording, keep: Iterable[tuple[int, int]] = (), progress: Progress | None = None
+        self, recording: Recording | Part, keep: Iterable[tuple[int, int]] = (), progress: Progress | None = None
     ) -> None:
         self._recording = recording
         self._tell = progress
@@ -78,6 +79,7 @@ class MessageReader:
         self._now = 0
         self._answers = Answers()
         self._read: tuple[int, int | None] = (0, None)  # bytes, of how many
+        self.ended = False  # all blocks are read: the batch that follows is of what waited for something
 
     @property
     def traffic(self) -> Traffic:
@@ -90,6 +92,8 @@ class MessageReader:
             self._block(block)
             if len(self._collector.arena) > TOGETHER or len(self._signals) + len(self._collector.copies) > MANY:
                 yield self._batch()
+        yield self._batch()
+        self.ended = True
         self._slow.finish()
         self._fragments.finish()
         self._ledger.finish()

@@ -7,7 +7,11 @@ import os
 import sys
 import traceback
 
-from nlmdissect.cli import capture, crosscheck, pages  # noqa: F401, in the order in which --help lists their commands
+# in the order in which --help lists their commands
+# isort: off
+from nlmdissect.cli import capture, slice, crosscheck, audit, pages  # noqa: F401
+
+# isort: on
 from nlmdissect.cli.app import app
 from nlmdissect.errors import NlmdissectError
 

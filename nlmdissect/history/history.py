@@ -132,7 +132,8 @@ def uncollected() -> Iterator[None]:
 def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose, expansion: int) -> History:
     recording = open_recording(with_loopbacks(paths, whose), expansion=expansion)
     reader = MessageReader(recording, KEEP, progress)
-    named = NameReader()
+    files = Paths()
+    named = NameReader(files)
     texts = Texts()
     pairing = Pairing(texts)
     signals: list[Signal] = []
@@ -147,9 +148,9 @@ def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose, 
     lost = {
         "open_calls_closed": pairing.dropped,
         "naming_calls_forgotten": named.forgotten,
-        "names_full": named.paths.full,
+        "names_full": files.full,
     }
-    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, named.paths, lost, whose)
+    return build(recording.sources, reader.traffic, signals, pairing.finish(), texts, files, lost, whose)
 
 
 def build(

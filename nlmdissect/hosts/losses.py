@@ -39,10 +39,11 @@ class Loss(NamedTuple):
 def losses(signals: Iterable[Signal], streams: Iterable[Stream], calls: Calls) -> dict[frozenset[int], list[Loss]]:
     """Every loss that shows, by pair of hosts."""
     found: dict[frozenset[int], list[Loss]] = defaultdict(list)
-    seen = _moments(calls)
+    seen: dict[tuple[int, int], list[int]] = {}  # made when something is lost
     bulk = _only_nfs(streams)
 
     def lost(src: int, dst: int, at: At, what: str, moment_only: bool = False) -> None:
+        seen.update(seen or _moments(calls))
         times = seen.get((src, dst), [])
         place = bisect_left(times, at.time)
         since = at.time if moment_only else times[place - 1] if place else 0

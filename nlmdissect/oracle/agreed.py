@@ -2,7 +2,7 @@
 
 A row says when it holds, as narrowly as it can. A difference that no row explains is a surprise to users and fails the
 tests; so does a row that no capture needs any more. What tshark does was read in the sources of Wireshark 4.0
-(packet-rpc.c, packet-nlm.c, packet-stat.c, packet-portmap.c) or seen in its output.
+(packet-rpc.c, packet-nlm.c, packet-stat.c, packet-portmap.c) or seen in its output; 4.4 was looked at too.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ class Agreed:
     field: str  # names, with | between; or BODY
     reason: str
     when: Callable[[Difference], bool]
+    since: tuple[int, int] = (0, 0)  # of tshark; seen in 4.0 and 4.4
+    before: tuple[int, int] = (99, 0)
+
+    def concerns(self, version: str) -> bool:
+        """Whether it is about this tshark."""
+        major, minor, *_ = (int(part) for part in f"{version}.0".split(".") if part.isdecimal())
+        return self.since <= (major, minor) < self.before
 
     def explains(self, d: Difference) -> bool:
         if self.field == BODY:
@@ -139,7 +146,7 @@ AGREED = (
     Agreed("message", "an answer to a call that is cut before its procedure is not RPC for tshark",
            lambda d: unread(d) and cut_call(d)),
     Agreed("message", "what an ICMP error quotes is evidence, no second message",
-           lambda d: d.ours is None and marked(d, theirs="quoted")),
+           lambda d: d.ours is None and marked(d, theirs="quoted"), before=(4, 4)),
 
     # bodies that tshark does not decode
     Agreed("mon_name|state|priv", "tshark has no callback from statd to lockd but Sun's program 200048",
@@ -174,6 +181,8 @@ AGREED = (
            last_leaf),
     Agreed("cred.flavor|verf.flavor", "tshark shows no flavor where the length after it is cut",
            lambda d: unread(d) and marked(d, "cut")),
+    Agreed("cred.stamp|cred.machinename|cred.uid|cred.gid", "tshark shows what there is of a credential that is cut",
+           lambda d: d.ours is None and marked(d, "cut"), since=(4, 2)),
     Agreed("mon_name", "tshark shows no mon_name of MON where the length of my_name is cut",
            lambda d: unread(d) and marked(d, "cut") and of(d, NSM, {(1, 2)}, CALL)
            and "my_name" not in message(d).fields),
@@ -198,5 +207,6 @@ AGREED = (
 # fmt: on
 
 
-def explain(d: Difference) -> Agreed | None:
-    return next((row for row in AGREED if row.explains(d)), None)
+def explain(d: Difference, version: str) -> Agreed | None:
+    """The row that says why this version of tshark differs."""
+    return next((row for row in AGREED if row.concerns(version) and row.explains(d)), None)

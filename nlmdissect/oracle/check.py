@@ -68,7 +68,7 @@ def crosscheck(path: str | Path, progress: ours.Progress | None = None) -> Cross
 
 def judged(path: str, version: str, result: Result, complaint: str = "") -> Crosscheck:
     """The same of a comparison that was made elsewhere."""
-    rows = [(difference, explain(difference)) for difference in result.differences]
+    rows = [(difference, explain(difference, version)) for difference in result.differences]
     known = Counter(row for _, row in rows if row is not None)
     surprises = [difference for difference, row in rows if row is None]
     return Crosscheck(path, version, result, known, surprises, complaint)

@@ -65,7 +65,7 @@ def _frames(check: Crosscheck, frames: Sequence[int]) -> Iterator[str]:
     ours, theirs = (dict(keyed(messages)) for messages in (check.result.context.ours, check.result.context.theirs))
     reasons: dict[tuple[int, int, str], str] = {}
     for d in check.result.differences:
-        row = explain(d)
+        row = explain(d, check.tshark)
         reasons[id(d.our_message), id(d.their_message), d.field] = f"known: {row.reason}" if row else "NOT KNOWN"
     keys = [key for key in {**ours, **theirs} if key[0] in frames]
     if missing := set(frames) - {key[0] for key in keys}:

@@ -27,20 +27,22 @@ MANY = 40  # rows: a longer section is folded at first
 def render(analysis: Analysis, version: str) -> str:
     """The whole file."""
     chart = timeline(analysis, lanes=LANES)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            page=page(analysis),
-            version=version,
-            chart=chart,
-            plans={name: arrange(chart, size) for name, size in SIZES.items()},
-            ticks=_ticks,
-            looks=LOOKS,
-            many=MANY,
-            tones=chart.tones(),
-        )
+    return fill(
+        "report.html.j2",
+        page=page(analysis),
+        version=version,
+        chart=chart,
+        plans={name: arrange(chart, size) for name, size in SIZES.items()},
+        ticks=_ticks,
+        looks=LOOKS,
+        many=MANY,
+        tones=chart.tones(),
     )
+
+
+def fill(template: str, **values: object) -> str:
+    """One of our templates with these values in it, all of them escaped."""
+    return _environment().get_template(template).render(**values)
 
 
 def _environment() -> Environment:
@@ -53,7 +55,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     assert env.loader is not None
-    for name in ("report.css", "report.js"):
+    for name in ("report.css", "report.js", "audit.css", "audit.js"):
         env.globals[name.replace(".", "_")] = Markup(env.loader.get_source(env, name)[0])  # ours, and nobody else's
     return env
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from nlmdissect.errors import UsageError
 
@@ -20,17 +21,33 @@ def write(parts: Iterable[str], output: str | None) -> None:
     if output is None or output == "-":
         to_stream(parts, sys.stdout)
         return
+    with binary(output) as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace") as stream:
+        if _is_special(output):
+            to_stream(parts, stream)
+        else:
+            stream.writelines(parts)
+
+
+@contextlib.contextmanager
+def binary(output: str) -> Iterator[BinaryIO]:
+    """A file to write into that takes its place when all is written, or never. Raises UsageError."""
     path = Path(os.path.realpath(output))  # a link stays a link
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced
-            with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-                to_stream(parts, stream)
+        if _is_special(output):
+            with path.open("wb") as stream:
+                yield stream
         else:
-            _replace(parts, path)
+            with _replacing(path) as stream:
+                yield stream
     except OSError as error:
         raise UsageError(
             f"{output}: {error.strerror or error}", "Give --output a file in a directory that can be written."
         ) from error
+
+
+def _is_special(output: str) -> bool:
+    """Whether it is a pipe or a device, which cannot be replaced."""
+    return os.path.exists(output) and not os.path.isfile(output)
 
 
 def refuse_overwriting(output: str | None, captures: Sequence[str]) -> None:
@@ -58,16 +75,17 @@ def to_stream(parts: Iterable[str], stream: TextIO) -> None:
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
-            raise UsageError(f"the output cannot be written: {error.strerror or error}", "Give it more room.") from error
+            raise UsageError(f"the output cannot be written: {error.strerror or error}", "Make room.") from error
 
 
-def _replace(parts: Iterable[str], path: Path) -> None:
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
     """Write beside the file, then put it in its place at once."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
     try:
-        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.writelines(parts)
+        with os.fdopen(number, "wb") as stream:
+            yield stream
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:

@@ -18,14 +18,15 @@ PATIENCE = 0.7  # seconds before anything is shown
 class Drawn(Protocol):
     """A bar on some screen. Units: bytes; ``total`` is None for a pipe."""
 
-    def update(self, done: int, total: int | None) -> None: ...
+    def update(self, what: str, done: int, total: int | None) -> None: ...
     def close(self) -> None: ...
 
 
 class Bar:
-    """Called as ``bar(done, total)`` with bytes; ``total`` is None for a pipe."""
+    """Called as ``bar(done, total)`` with bytes; ``total`` is None for a pipe. ``what`` is being done."""
 
-    def __init__(self, wanted: bool = True) -> None:
+    def __init__(self, wanted: bool = True, what: str = "reading") -> None:
+        self.what = what
         self._kind = _kind() if wanted else None
         self._began = monotonic()
         self._drawn: Drawn | None = None
@@ -44,7 +45,7 @@ class Bar:
             return
         if self._drawn is None:
             self._drawn = self._kind()
-        self._drawn.update(done, total)
+        self._drawn.update(self.what, done, total)
 
 
 def in_notebook() -> bool:
@@ -62,15 +63,23 @@ def _kind() -> type[OnTerminal] | type[InNotebook] | None:
 class OnTerminal:
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
-        columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        words = TextColumn("{task.description}", markup=False)
+        columns = (words, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         self._progress: Progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task: TaskID = self._progress.add_task("reading", total=None)
         self._progress.start()
 
-    def update(self, done: int, total: int | None) -> None:
-        self._progress.update(self._task, completed=done, total=total)
+    def update(self, what: str, done: int, total: int | None) -> None:
+        self._progress.update(self._task, description=what, completed=done, total=total)
 
     def close(self) -> None:
         self._progress.stop()
@@ -88,13 +97,13 @@ class InNotebook:
         self._shown: Any = display(HTML(""), display_id=True)
         self._next = 0.0
 
-    def update(self, done: int, total: int | None) -> None:
+    def update(self, what: str, done: int, total: int | None) -> None:
         if monotonic() < self._next:
             return
         self._next = monotonic() + self.OFTEN
         part = f' value="{done}" max="{total}"' if total else ""
         size = f"{done / 1e6:.0f}{f' of {total / 1e6:.0f}' if total else ''} MB"
-        self._shown.update(self._html(f"reading <progress{part}></progress> {size}"))
+        self._shown.update(self._html(f"{what} <progress{part}></progress> {size}"))
 
     def close(self) -> None:
         self._shown.update(self._html(""))

@@ -18,6 +18,7 @@ from nlmdissect.findings import At
 from nlmdissect.protocols import MOUNT, NFS, find
 from nlmdissect.protocols.nfs3 import entryplus3, lookup3resfail, nfsstat3, post_op_attr, verifier
 from nlmdissect.rpc.paths import Paths
+from nlmdissect.rpc.told import Told
 from nlmdissect.xdr.columns import Columns, decode_columns
 from nlmdissect.xdr.elements import elements
 from nlmdissect.xdr.schema import List, Struct, Union
@@ -149,7 +150,7 @@ class Sent(NamedTuple):
         return At(int(self.time[pair]), int(self.capture[pair]), int(self.frame[pair]))
 
 
-def tell(paths: Paths, arena: bytes, said: Facts, calls: Sent, answers: Sent) -> None:
+def tell(paths: Paths | Told, arena: bytes, said: Facts, calls: Sent, answers: Sent) -> None:
     """Let ``paths`` know. What it knows already, as most answers of a busy server, is passed over at once."""
     end = said.at + said.length
     columns = (

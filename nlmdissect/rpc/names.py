@@ -21,6 +21,7 @@ from nlmdissect.protocols.rpc import RPC_VERSION
 from nlmdissect.rpc.facts import Sent, Span, facts, tell
 from nlmdissect.rpc.headers import CALL, REPLY, read_headers, unwrap_replies
 from nlmdissect.rpc.paths import Paths
+from nlmdissect.rpc.told import Told
 from nlmdissect.xdr.columns import decode_columns
 from nlmdissect.xdr.schema import Struct, UInt
 
@@ -42,14 +43,16 @@ class NameReader:
     want of room.
     """
 
-    def __init__(self) -> None:
-        self.paths = Paths()
+    def __init__(self, paths: Paths | Told | None = None) -> None:
+        self.paths = Paths() if paths is None else paths
         self.forgotten = 0
         self._waiting = empty()
         self._servers = np.zeros(0, np.int64)  # where calls of NFS went to
 
     def take(self, messages: Messages) -> Messages:
         """Learn from the next batch; return those of its messages that are no NFS. Never raises on any bytes."""
+        if not len(self._servers) and not len(self._waiting) and not _may_name(messages):
+            return messages
         m, first = _append(self._waiting, messages), len(self._waiting)
         buf = np.frombuffer(m.arena, np.uint8)
         start = decode_columns(_start, buf, m.at, m.end)
@@ -90,6 +93,13 @@ class NameReader:
         bodies = [m.body(row) for row in rows.tolist()]
         end = np.cumsum([len(body) for body in bodies], dtype=np.int64)
         self._waiting = replace(_only(m, rows), arena=b"".join(bodies), at=end - (m.end - m.at)[rows], end=end)
+
+
+def _may_name(m: Messages) -> bool:
+    """Whether there may be a call of NFS or MOUNT: the fourth word of one is its program."""
+    at = m.at[m.end - m.at >= 16] + 12
+    word = np.ndarray((max(len(m.arena) - 3, 0),), ">u4", m.arena, strides=(1,))
+    return bool(np.isin(word[at], (NFS, MOUNT)).any())
 
 
 class Pairs(NamedTuple):

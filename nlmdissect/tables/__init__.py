@@ -20,7 +20,7 @@ from nlmdissect.tables.rows import SMALL
 
 NOT_A_TIME = np.iinfo(np.int64).min
 
-__all__ = ["MOMENT", "TABLES", "Column", "build", "build_at", "frame_of"]
+__all__ = ["MOMENT", "TABLES", "Column", "build", "build_at", "frame_of", "nullable"]
 
 
 def build(name: str, analysis: Analysis) -> pd.DataFrame:
@@ -49,6 +49,11 @@ def _turned(rows: list[tuple[Any, ...]], columns: tuple[Column, ...]) -> dict[st
 def frame_of(data: dict[str, Any], columns: tuple[Column, ...]) -> pd.DataFrame:
     """A table of these columns from their values, one array or list a column."""
     return pd.DataFrame({column.name: _series(data[column.name], column.dtype) for column in columns})
+
+
+def nullable(kind: str) -> Any:
+    """The type of a column that may have gaps, by its name in Arrow; None where pandas has one of its own."""
+    return {"int64": pd.Int64Dtype(), "bool": pd.BooleanDtype(), "string": pd.StringDtype()}.get(kind)
 
 
 def _series(values: Any, dtype: str) -> pd.Series[Any]:

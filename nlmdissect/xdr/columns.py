@@ -96,6 +96,14 @@ class _Cursor:
     rows: Ints  # ascending
     at: Ints
     end: Ints
+    room: int = 0  # that many bytes are left in each, or more
+
+    def lacks(self, size: int) -> bool:
+        """Whether some message may have fewer bytes left than that. One look is enough for many fields."""
+        if self.room < size:
+            self.room = int((self.end - self.at).min(initial=1 << 40))
+        self.room -= size
+        return self.room < 0
 
     def fail(self, where: NDArray[np.bool_], reason: int, *along: Ints) -> list[Ints]:
         """Let the messages ``where`` leave with a reason; return ``along`` without their elements."""
@@ -114,14 +122,16 @@ class _Cursor:
         """Go on with those that other cursors over some of these rows have not let fail."""
         out = self.source.out
         self.rows = self.rows[out.bad[self.rows] == OK]
-        self.at, self.end = out.at[self.rows], self.source.end[self.rows]
+        self.at, self.end, self.room = out.at[self.rows], self.source.end[self.rows], 0
 
     def only(self, mask: NDArray[np.bool_]) -> _Cursor:
         return _Cursor(self.source, self.rows[mask], self.at[mask], self.end[mask])
 
     def number(self, dtype: str) -> NDArray[Any]:
         size = np.dtype(dtype).itemsize
-        self.fail(self.end - self.at < size, TRUNCATED)
+        if self.lacks(size):
+            self.fail(self.end - self.at < size, TRUNCATED)
+            self.room = 0
         values = self.source.numbers(dtype)[self.at]
         self.at = self.at + size
         return values.astype(np.uint64 if dtype == ">u8" else np.int64)
@@ -140,7 +150,7 @@ class _Cursor:
         """Pass over so many bytes; return where they began, and ``along``, without the messages that lack them."""
         kept = self.fail(self.end - self.at < size, TRUNCATED, size, *along)
         start = self.at
-        self.at = start + kept[0]
+        self.at, self.room = start + kept[0], 0
         return [start, *kept[1:]]
 
     def keep(self, path: str, values: NDArray[Any]) -> None:

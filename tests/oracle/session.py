@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from oracle import samples
@@ -21,6 +22,11 @@ JOBS = 2
 TSHARK = shutil.which("tshark")
 
 Read = tuple[Path, list[Message], str]
+
+
+@cache
+def version() -> str:
+    return run.version()
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Session:
             if messages or not complaint:
                 raise
             return None
-        checked = judged(str(path), "", compare(own, messages))
+        checked = judged(str(path), version(), compare(own, messages))
         self.counts += checked.result.counts
         self.agreed += checked.agreed
         n = checked.result.counts

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from nlmdissect.rules import RULES
@@ -24,6 +25,16 @@ def output() -> str:
     return f"```\n{said.stdout.rstrip()}\n```"
 
 
+def audit() -> str:
+    """The matrix that the README shows, and the command that prints it."""
+    env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "nlmdissect", "audit", "captures", "--dataset", folder]
+        said = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert said.returncode == 1, said.stderr
+    return f"```\n$ nlmdissect audit captures\n{said.stdout.partition(chr(10) * 2 + 'What was found')[0].rstrip()}\n```"
+
+
 def rules() -> str:
     """The table of findings: each rule's own first line."""
     rows = [f"| {r.code} | {r.name} | {r.severity.name.lower()} | {r.doc.partition(chr(10))[0]} |" for r in RULES]
@@ -38,4 +49,6 @@ def fill(text: str, name: str, part: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(fill(fill(README.read_text(), "rules", rules()), "output", output()))
+    README.write_text(
+        fill(fill(fill(README.read_text(), "rules", rules()), "output", output()), "audit", audit())
+    )

@@ -23,9 +23,10 @@ def frame(figure: Figure, title: str, notes: Sequence[str], height: int, left: i
     below = "".join(f"<br><span style='font-size:12px;color:{DIM}'>{safe(note)}</span>" for note in notes)
     lines = list(_fold(shorten(title, TITLE)))
     head = HEAD + 16 * len(notes) + 22 * (len(lines) - 1)
+    top = 14 + 8 * (len(lines) + len(notes) - 1)
     figure.update_layout(
         title={"text": f"<b>{'<br>'.join(map(safe, lines))}</b>{below}", "x": 0.01, "yref": "container",
-               "y": 1 - (14 + 8 * (len(lines) - 1)) / (height + head + foot), "yanchor": "top", "font_size": 17},
+               "y": 1 - top / (height + head + foot), "yanchor": "top", "font_size": 17},
         font=FONT,
         width=WIDTH,
         height=height + head + foot,

@@ -1,0 +1,1 @@
+"""Many captures: one answer for each recording and rule, kept as a dataset."""

@@ -1,0 +1,89 @@
+"""The command that makes captures."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nlmdissect.cli.app import app
+from nlmdissect.cli.options import Loopback, codes, owners
+from nlmdissect.errors import UsageError
+
+
+@app.command(name="slice")
+def slice_(
+    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="Files that are one recording.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write there; a folder for a file each. Else to a pipe."),
+    ] = None,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Only the evidence of these findings: NLM001,NSM.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="EXPR", help="The calls of which this is true, as in 'show --where'.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="HOSTS", help="The calls from or to these: addresses or names.")
+    ] = None,
+    fh: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The calls about this file: its handle, or a part of it.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="What happened from then on (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="What happened until then (UTC).")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="All frames.")] = False,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Write the findings as comments.")] = False,
+    anonymize: Annotated[
+        bool, typer.Option("--anonymize", help="Other names and addresses; what is not understood becomes zeros.")
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same names for the same FILE, which is made if it is not there."),
+    ] = None,
+    loopback: Loopback = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Cut the evidence out of a capture, as pcapng: the frames of the findings, with what makes them readable.
+
+    Calls have their answers with them, connections all their segments, hosts their look-ups and SM_NOTIFYs, and the
+    slice of findings leads to the same ones again. Each frame has its old number as a comment; --annotate adds what it
+    proves. --where, --host, --fh, --since and --until choose by traffic instead; --whole keeps everything.
+    """
+    from nlmdissect import __version__, api
+    from nlmdissect.evidence import choose, target
+    from nlmdissect.evidence import slice as slices
+    from nlmdissect.report import lines
+    from nlmdissect.report import output as out
+    from nlmdissect.report.progress import Bar
+    from nlmdissect.report.times import parse_in
+
+    traffic = bool(where or host or fh or ((since or until) and not select))
+    if select and traffic:
+        raise UsageError("--select chooses findings, --where, --host and --fh choose traffic", "Give one of them.")
+    if whole and traffic:
+        raise UsageError("--whole keeps all frames", "Leave out --where, --host, --fh, --since, --until, or --whole.")
+    if key and not anonymize:
+        raise UsageError("--key is for --anonymize", "Give both, or none.")
+    target.check(captures, output)
+    whose, names = owners(loopback, output), target.pseudonyms(key) if anonymize else None
+    bounds = (None, None) if traffic else (since, until)
+    with Bar(not quiet) as bar:
+        capture = api.read(
+            captures, select=codes(select), since=bounds[0], until=bounds[1], loopback=whose, progress=bar
+        )  # fmt: skip
+    history = capture.history
+    to = target.paths(output, history.sources, hide_names=anonymize)
+    for path in to.values():
+        out.refuse_overwriting(path, [source.path for source in history.sources])
+    if traffic:
+        rows = None if where is None else capture.rows(where)
+        span = [None if t is None else parse_in(t, history.extent.first, history.extent.last) for t in (since, until)]
+        wanted = choose.of_traffic(history, rows, lines.hosts(history, codes(host)), fh, *span)
+        found = slices.choose(capture.analysis, wanted, whose)
+    else:
+        found = slices.Slice(capture.analysis, whose) if whole else slices.of_findings(capture.analysis, whose)
+    target.write(slices.parts(found, __version__, annotate=annotate, names=names), to, out.binary)
+    if not quiet:
+        print(found.told(), file=sys.stderr)
