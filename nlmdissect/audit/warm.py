@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import signal
+from contextlib import suppress
 
 import nlmdissect.analysis
 import nlmdissect.audit.parquet
 import nlmdissect.audit.rows
 import nlmdissect.history.history
 import nlmdissect.history.parts
+from nlmdissect.errors import UsageError
 
-nlmdissect.audit.parquet.arrow()
+with suppress(UsageError):  # the command itself says what is not installed
+    nlmdissect.audit.parquet.arrow()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to everybody: who started the workers ends them
 gc.set_threshold(200_000)  # as the command has it: next to nothing of what is made is garbage
 gc.collect()
