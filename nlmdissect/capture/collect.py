@@ -145,7 +145,6 @@ class Collector:
         if len(udp):
             whose = np.array(ends, np.int64)[flows[udp]]
 
-
             def key(place: int) -> Key:
                 number = int(udp[place])
                 return ends[flows[number]], int(ident[number]), data[number]
