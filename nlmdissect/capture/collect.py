@@ -29,6 +29,8 @@ from a port that was called: DNS, DHCP, NTP and SNMP live below, mDNS above."""
 
 
 COLUMNS = ("at", "end", "length", "order", "time", "capture", "frame", "flow", "stream", "duplicate")
+DENSE = 3
+"""Of so many bytes at least one is of a message, where all are copied at once."""
 MANY = 128
 """Messages in a row from where on it pays to look at them by column."""
 
@@ -128,16 +130,12 @@ class Collector:
 
     def many(self, rows: I64, times: I64, order: int, block: Block) -> None:
         """The same as ``few``, by column where that is possible."""
-        ledger = self.ledger
-        buf, at = block.buf, rows[:, 3]
-        data = [buf[begin:end] for begin, end in zip(at.tolist(), (at + rows[:, 4]).tolist(), strict=True)]
+        ledger, buf = self.ledger, block.buf
         word = np.ndarray((len(buf) - 3,), ">u4", buf, strides=(1,))  # at any position
-        xid = word[at].astype(np.int64)
-        kept = self._asked_for(rows, xid, data)
+        xid = word[rows[:, 3]].astype(np.int64)
+        kept = self._asked_for(rows, xid, buf)
         rows, times, xid = rows[kept], times[kept], xid[kept]
-        if len(kept) < len(data):
-            data = [data[place] for place in kept.tolist()]
-        frame, flow, _, have, length, what, ident = rows[:, 1:8].T
+        frame, flow, at, have, length, what, ident = rows[:, 1:8].T
         known, flows = groups(flow)
         ends = [ledger.ends(number) for number in flow[known].tolist()]
         copies = np.zeros(len(rows), np.bool_)
@@ -147,31 +145,40 @@ class Collector:
 
             def key(place: int) -> Key:
                 number = int(udp[place])
-                return ends[flows[number]], int(ident[number]), data[number]
+                return ends[flows[number]], int(ident[number]), buf[at[number] : at[number] + have[number]]
 
             mixes = mixed(*whose.T, ident[udp], xid[udp], have[udp])
             copies[udp] = self.copies.several(mixes, key, times[udp])
         streams = np.array([ledger.stream_number(number) for number in flow[known].tolist()], np.int64)[flows]
         whole = ((what == CALL) & (have >= 20)).nonzero()[0]
-        kinds = flow[whole], word[rows[whole, 3] + 12].astype(np.int64), word[rows[whole, 3] + 16].astype(np.int64)
+        kinds = flow[whole], word[at[whole] + 12].astype(np.int64), word[at[whole] + 16].astype(np.int64)
         calls, which = groups(*kinds)
         for place, count in zip(calls.tolist(), np.bincount(which).tolist(), strict=True):
             number, program, version = (int(column[place]) for column in kinds)
             ledger.count(number, program, version, count)
         for number, replies in enumerate(np.bincount(streams[what != CALL]).tolist()):
             ledger.traffic.streams[number].replies += replies
-        at = np.concatenate([[0], np.cumsum(have)]) + len(self.arena)
-        self.arena += b"".join(data)
+        at = self._copy(buf, at, have)
         columns = (
-            at[:-1], at[1:], length, order + frame, times, np.full(len(rows), block.capture), block.first_frame + frame,
+            at, at + have, length, order + frame, times, np.full(len(rows), block.capture), block.first_frame + frame,
             flow, streams, copies,
         )  # fmt: skip
         for name, values in zip(COLUMNS, columns, strict=True):
             self.rows[name].frombytes(values.astype(np.int64).tobytes())
 
-    def _asked_for(self, rows: I64, xid: I64, data: list[bytes]) -> I64:
+    def _copy(self, buf: bytes, at: I64, have: I64) -> I64:
+        """Where messages lie in the arena now. With what lies between them, where that is not much."""
+        before, end = len(self.arena), at + have
+        begin, stop = int(at.min(initial=len(buf))), int(end.max(initial=0))
+        if stop - begin <= DENSE * have.sum():
+            self.arena += memoryview(buf)[begin:stop]
+            return at - begin + before
+        self.arena += b"".join([buf[a:b] for a, b in zip(at.tolist(), end.tolist(), strict=True)])
+        return np.cumsum(have) - have + before
+
+    def _asked_for(self, rows: I64, xid: I64, buf: bytes) -> I64:
         """The places of calls, and of replies that are kept."""
-        flow, length, what, ident, flags = (rows[:, column] for column in (2, 5, 6, 7, 8))
+        flow, at, have, length, what, ident, flags = rows[:, 2:9].T
         call = what == CALL
         kept, forgot = self.asked.many(call, np.where(call, flow, flow ^ 1) << 32 | xid)
         self._stale |= forgot
@@ -180,7 +187,8 @@ class Collector:
         for place in (~kept & (length <= ORPHAN) & (flags & (NFS_PORT | OTHER_CALLS) == 0)).nonzero()[0].tolist():
             before, served = served[served < place], served[served > place]
             self.served.update(self.ledger.ends(number)[1::2] for number in flow[before].tolist())
-            kept[place] = self._is_answer(int(flow[place]), data[place], int(length[place]), bool(ident[place] != -1))
+            data = buf[at[place] : at[place] + have[place]]
+            kept[place] = self._is_answer(int(flow[place]), data, int(length[place]), bool(ident[place] != -1))
         self.served.update(self.ledger.ends(number)[1::2] for number in flow[served].tolist())
         for number in flow[~kept].tolist():
             self.tables.flow_replies[number] += 1

@@ -23,10 +23,11 @@ NLM = 100021
 def taken(path: Path, many: int, patch: pytest.MonkeyPatch) -> list[object]:
     """All that a reader gives, when so many messages in a row are many."""
     patch.setattr(collect, "MANY", many)
-    reader, found = MessageReader(open_recording([path]), KEEP), []
+    reader, found = MessageReader(open_recording([path]), KEEP), list[object]()
     for batch in reader:
         m = batch.messages
-        found.append([m.arena, *(getattr(m, name).tolist() for name in m.__slots__ if name != "arena")])
+        columns = [getattr(m, name).tolist() for name in m.__slots__ if name not in ("arena", "at", "end")]
+        found += zip(map(m.body, range(len(m))), *columns, strict=True)
     traffic = reader.traffic
     return [*found, traffic.streams, traffic.programs, traffic.defects, reader._collector.asked.forgotten]
 
