@@ -1,7 +1,10 @@
-"""Rows that are equal in several columns, without a loop over rows."""
+"""Rows that are equal in several columns, and byte strings that are equal, without a loop over rows."""
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
+from hashlib import shake_256
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 ODD = 0x9E3779B97F4A7C15
+SECRET = os.urandom(16)
 
 
 def mixed(*columns: NDArray[Any]) -> NDArray[np.uint64]:
@@ -34,6 +38,36 @@ def groups(*columns: NDArray[Any]) -> tuple[Ints, Ints]:
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return first[order], place[which.reshape(-1)]
+
+
+def digests(buf: NDArray[np.uint8], at: Ints, end: Ints) -> NDArray[np.uint64]:
+    """One number for each byte string ``buf[at:end]``, equal where they are; else with a chance of 2**-32, whoever
+    chose the bytes: the sum of its words, each with a factor that nobody knows.
+    """
+    found = np.zeros(len(at), np.uint64)
+    order = np.argsort(end - at, kind="stable")
+    lengths, begin = np.unique((end - at)[order], return_index=True)
+    for length, of in zip(lengths.tolist(), np.split(order, begin[1:]), strict=True):
+        if length > 0:
+            view: NDArray[np.void] = np.ndarray((len(buf) - length + 1,), f"V{length}", buf, strides=(1,))
+            words = np.zeros((len(of), -(-length // 4) * 4), np.uint8)
+            words[:, :length] = view[at[of]].view(np.uint8).reshape(-1, length)
+            found[of] = np.einsum("ij,j->i", words.view("<u4"), _factors(words.shape[1] // 4)) + np.uint64(length)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _factors(count: int) -> NDArray[np.uint64]:
+    return np.frombuffer(shake_256(SECRET).digest(8 * count), np.uint64) | np.uint64(1)
+
+
+def in_order(column: NDArray[Any]) -> Ints | slice:
+    """What puts rows in the order of a column, as ``column[...]`` takes it; equal ones stay as they are, and so do all
+    where nothing is to be done.
+    """
+    if (column[1:] >= column[:-1]).all():
+        return slice(None)
+    return np.argsort(column, kind="stable")
 
 
 def _runs(numbers: NDArray[np.uint64]) -> tuple[Ints, Ints]:

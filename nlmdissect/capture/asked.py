@@ -53,19 +53,19 @@ class Asked:
     def _together(self, calls: Bools, keys: I64) -> Bools:
         found = calls.copy()
         asked, place = np.unique(keys[calls], return_index=True)
-        first = calls.nonzero()[0][place]
+        first, answered = calls.nonzero()[0][place], np.zeros(len(asked), np.bool_)
         replies = (~calls).nonzero()[0]
         where = np.searchsorted(asked, keys[replies])
         here = where < len(asked)
         here[here] = (asked[where[here]] == keys[replies][here]) & (first[where[here]] < replies[here])
         found[replies[here]] = True
+        answered[where[here]] = True
         for number in replies[~here].tolist():
             found[number] = self.reply(int(keys[number]) >> 32 ^ 1, int(keys[number]) & 0xFFFFFFFF)
-        fresh = dict.fromkeys(asked.tolist(), False)
+        fresh = dict(zip(asked.tolist(), answered.tolist(), strict=True))
         for key in fresh.keys() & self.young.keys():
-            del fresh[key]
+            fresh[key] |= self.young[key]
         self.young |= fresh
-        self.young |= dict.fromkeys(keys[replies[here]].tolist(), True)
         return found
 
     def _grow_old(self) -> None:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from nlmdissect.groups import groups, mixed
+from nlmdissect.groups import groups, in_order, mixed
 
 from .asked import Asked
 from .block import Block
@@ -201,12 +201,13 @@ class Collector:
     def batch(self, now: int) -> Messages:
         """The messages since the last batch."""
         rows = {name: np.frombuffer(column, np.int64) for name, column in self.rows.items()}
-        known, which = np.unique(rows["flow"], return_inverse=True)
-        ends = np.array([self.ledger.ends(flow) for flow in known.tolist()], np.int32).reshape(-1, 4)
-        order = np.argsort(rows["order"], kind="stable")
-        rows, which = {name: column[order] for name, column in rows.items()}, which[order]
+        order = in_order(rows["order"])
+        rows = {name: column[order] for name, column in rows.items()}
+        first, which = groups(rows["flow"])
+        known = rows["flow"][first].tolist()
+        ends = np.array([self.ledger.ends(flow) for flow in known], np.int32).reshape(-1, 4)
         src, dst, sport, dport = ends[which].T
-        tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in known.tolist()], np.bool_)[which]
+        tcp = np.array([self.tables.conn_lane[flow >> 1] & 1 for flow in known], np.bool_)[which]
         found = Messages(
             bytes(self.arena), rows["at"], rows["end"], rows["length"], rows["time"], rows["capture"].astype(np.int32),
             rows["frame"], src, dst, sport, dport, tcp, rows["stream"].astype(np.int32), rows["duplicate"] == 1,

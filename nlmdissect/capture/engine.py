@@ -23,6 +23,9 @@ from .tables import GROW, PATIENCE, Tables, grow, new_tables
 ROWS = 1 << 14
 """Rows of the hot loop between two visits of Python."""
 
+PLAIN = 4e-6
+"""Seconds for a frame, where nothing was measured yet: no machine takes much less."""
+
 SLOW_ROWS = 32
 """Rows for the slow road between two looks at it, and one more for each connection on it: a look passes over all."""
 
@@ -38,14 +41,17 @@ class Engine:
         self._columns: tuple[Block | None, tuple[list[int], ...]] = (None, ())
         self._out: Any = [0] * (ROWS * WIDTH)
 
-    def consider(self, done: int, total: int | None) -> bool:
+    def consider(self, frames: int, done: int, total: int | None) -> bool:
         """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
-        read; None for a pipe.
+        read, of which ``frames`` are still to be scanned; ``total`` is None for a pipe.
         """
-        if self._record is not None or not done or not self._spent:
+        if self._record is not None or not done:
             return False
-        left = self._spent if total is None else self._spent * (total - done) / done
-        if left < compiled.LOAD or left < compiled.price() or (functions := compiled.load()) is None:
+        if self._spent:
+            left, most = self._spent if total is None else self._spent * (total - done) / done, float("inf")
+        else:  # nothing was measured: enough for what is ready, not to compile
+            left, most = frames * PLAIN * (total or 0) / done, compiled.LOAD
+        if left < compiled.LOAD or min(left, most) < compiled.price() or (functions := compiled.load()) is None:
             return False
         self.use(functions)
         return True

@@ -13,6 +13,7 @@ from nlmdissect.capture.block import Defect
 from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.findings import At
+from nlmdissect.groups import in_order
 
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
@@ -209,7 +210,7 @@ def join(parts: Sequence[Messages]) -> Messages:
     }
     at = np.concatenate([part.at + by for part, by in zip(parts, shift, strict=True)])
     end = np.concatenate([part.end + by for part, by in zip(parts, shift, strict=True)])
-    order = np.argsort(columns["time"], kind="stable")
+    order = in_order(columns["time"])
     sorted_columns = {name: column[order] for name, column in columns.items()}
     return Messages(b"".join(part.arena for part in parts), at[order], end[order], **sorted_columns)
 

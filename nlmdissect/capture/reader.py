@@ -113,7 +113,7 @@ class MessageReader:
             return
         if block.capture != self._capture:
             self._enter(block.capture, int(block.time[0]))
-        if self._engine.consider(*self._read):
+        if self._engine.consider(len(block.at), *self._read):
             tables = self._engine.tables
             self._tables = self._ledger.tables = self._collector.tables = self._slow.tables = tables
         self._ledger.cut(block)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlmdissect.findings import At
+from nlmdissect.groups import in_order
 
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
@@ -210,11 +211,11 @@ class Builder:
         calls = int(here.sum())
         columns["order"][here], columns["reply_order"][answered] = rank[:calls], rank[calls:]
         columns["order"][~here] = columns["reply_order"][~here]
-        order = np.argsort(columns["order"], kind="stable")
-        renumber = np.empty(len(order) + 1, np.int64)
-        renumber[order] = np.arange(len(order))
-        renumber[-1] = NONE
+        order = in_order(columns["order"])
         columns = {name: column[order] for name, column in columns.items()}
+        renumber = np.empty(self.rows + 1, np.int64)
+        renumber[:-1][order] = np.arange(self.rows)
+        renumber[-1] = NONE
         columns["repeats"] = renumber[columns["repeats"]]
         return Calls(**empty | columns)
 

@@ -130,13 +130,10 @@ class Pairing:
 
     def _bodies(self, read: Reader, buf: NDArray[np.uint8], rows: Ints, at: Ints, end: Ints) -> None:
         table = self.table
-        kind = np.zeros(len(rows), np.int64)
-        for name in ("program", "version", "procedure"):
-            values, which = np.unique(table[name][rows], return_inverse=True)
-            kind = kind * len(values) + which
-        for number in np.unique(kind).tolist():
-            of = kind == number
-            one = rows[of.argmax()]
-            procedure = find(*(int(table[name][one]) for name in ("program", "version", "procedure")))
+        kinds = [table[name][rows] for name in ("program", "version", "procedure")]
+        first, which = groups(*kinds)
+        for number, one in enumerate(first.tolist()):
+            procedure = find(*(int(kind[one]) for kind in kinds))
             if procedure is not None:
+                of = which == number
                 read(table, self.texts, rows[of], procedure, buf, at[of], end[of])

@@ -277,14 +277,14 @@ def test_it_is_weighed() -> None:
         patch.setattr(compiled, "load", lambda: asked.append(1.0))
         engine = Engine()
         engine._spent = 1.0
-        assert not engine.consider(100, 100)  # nothing is left
-        assert not engine.consider(100, 800)  # 7 s
-        assert not engine.consider(100, None)
+        assert not engine.consider(0, 100, 100)  # nothing is left
+        assert not engine.consider(0, 100, 800)  # 7 s
+        assert not engine.consider(0, 100, None)
         assert not asked
-        engine.consider(100, 1000)  # 9 s
+        engine.consider(0, 100, 1000)  # 9 s
         assert len(asked) == 1
         engine._spent = 9.0
-        engine.consider(100, None)
+        engine.consider(0, 100, None)
         assert len(asked) == 2
 
 

@@ -118,7 +118,7 @@ def everything(recording: object, keep: object, functions: Callable[[Any], Any] 
     reader = MessageReader(recording, keep)  # type: ignore[arg-type]
     blocks = 0
 
-    def consider(engine: Engine, done: int, total: int | None) -> bool:
+    def consider(engine: Engine, frames: int, done: int, total: int | None) -> bool:
         nonlocal blocks
         blocks += 1
         if functions is None or blocks != after + 1:
