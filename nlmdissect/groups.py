@@ -19,9 +19,11 @@ SECRET = os.urandom(16)
 def mixed(*columns: NDArray[Any]) -> NDArray[np.uint64]:
     """One number for each row, equal where all columns are; where they are not it is hardly ever."""
     total = np.zeros(len(columns[0]), np.uint64)
+    part = np.empty_like(total)
     for number, column in enumerate(columns):
-        total = (total ^ column.astype(np.uint64, copy=False)) * np.uint64(ODD + 2 * number)
-        total ^= total >> np.uint64(29)
+        total ^= column.view(np.uint64) if column.dtype == np.int64 else column.astype(np.uint64, copy=False)
+        total *= np.uint64(ODD + 2 * number)
+        total ^= np.right_shift(total, np.uint64(29), part)
     return total
 
 
@@ -30,8 +32,9 @@ def groups(*columns: NDArray[Any]) -> tuple[Ints, Ints]:
 
     Shapes:  columns are integers[N], of any width; the results int64[G] and int64[N].
     """
-    first, which = _runs(mixed(*columns))
-    if any((column != column[first][which]).any() for column in columns):  # one number for two: compare them all
+    first, which = _runs(mixed(*columns) if len(columns) > 1 else columns[0])
+    same = first[which]
+    if len(columns) > 1 and any((column != column[same]).any() for column in columns):  # one number for two
         table = np.stack([column.astype(np.uint64) for column in columns], axis=1)
         _, first, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -70,7 +73,7 @@ def in_order(column: NDArray[Any]) -> Ints | slice:
     return np.argsort(column, kind="stable")
 
 
-def _runs(numbers: NDArray[np.uint64]) -> tuple[Ints, Ints]:
+def _runs(numbers: NDArray[Any]) -> tuple[Ints, Ints]:
     """Where each distinct number stands first, and for each which of them it is. (``np.unique`` sorts slower.)"""
     order = np.argsort(numbers)
     ordered = numbers[order]

@@ -227,7 +227,7 @@ class Collector:
         self._stale = False
         slots = np.frombuffer(self.tables.asked, np.uint8)
         slots &= 0xFF ^ WANTED
-        for generation in (self.asked.young, self.asked.old):
+        for generation in self.asked.generations():
             keys = np.fromiter(generation, np.int64, len(generation))
             slots[asked_slot(keys >> 32, keys & 0xFFFFFFFF)] |= WANTED  # type: ignore[arg-type]
 

@@ -116,13 +116,18 @@ def _keep(
             name = TEXTS.get(leaf)
             if name is None or leaf in skip or f"{path}.count" in columns.fields:
                 continue
-            seen = columns.read(path)
+            seen = _where(columns.read(path))
             table[prefix + name][rows[seen]] = intern(texts, buf, values[seen], columns.fields[f"{path}.len"][seen])
         elif (name := NUMBERS.get(leaf)) is not None and leaf not in skip:
-            seen = columns.read(path)
+            seen = _where(columns.read(path))
             column = table[prefix + name]
             new = values[seen]
             column[rows[seen]] = new if column.dtype == np.uint64 else new & 0xFFFFFFFF
+
+
+def _where(seen: NDArray[np.bool_]) -> NDArray[np.bool_] | slice:
+    """As an index: all rows are taken without a copy."""
+    return slice(None) if seen.all() else seen
 
 
 def _keep_results(
@@ -161,9 +166,15 @@ def _read(buf: NDArray[np.uint8], at: Ints, end: Ints, t: Xdr) -> Columns:
 def intern(texts: Texts, buf: NDArray[np.uint8], at: Ints, length: Ints) -> Ints:
     """The numbers of the byte strings at ``at``, each ``length`` bytes long: one look for each distinct string."""
     first, which = _distinct(buf, at, length)
-    source = buf.base if isinstance(buf.base, bytes) else buf.tobytes()  # to cut bytes is faster than to cut arrays
-    spans = zip(at[first].tolist(), length[first].tolist(), strict=True)
-    return np.array(texts.numbers([source[a : a + n] for a, n in spans]), np.int64)[which]
+    at, length = at[first], length[first]
+    size = int(length[0]) if len(length) else 0
+    if size and (length == size).all():
+        rows: NDArray[np.void] = np.ndarray((len(buf) - size + 1,), f"V{size}", buf, strides=(1,))
+        found: list[bytes] = rows[at].tolist()
+    else:
+        source = buf.base if isinstance(buf.base, bytes) else buf.tobytes()  # to cut bytes is faster than to cut arrays
+        found = [source[a : a + n] for a, n in zip(at.tolist(), length.tolist(), strict=True)]
+    return np.array(texts.numbers(found), np.int64)[which]
 
 
 def _distinct(buf: NDArray[np.uint8], at: Ints, length: Ints) -> tuple[Ints, Ints]:

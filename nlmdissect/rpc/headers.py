@@ -197,4 +197,7 @@ def _empty(count: int) -> Headers:
 def _fill(column: Ints, columns: Columns, path: str, rows: Ints | None = None) -> None:
     """Copy what was read of ``path`` into ``column``: at ``rows``, one for each row of ``columns``."""
     seen = columns.read(path.removesuffix(".at").removesuffix(".len"))
-    column[np.flatnonzero(seen) if rows is None else rows[seen]] = columns.fields[path][seen]
+    if seen.all():
+        column[slice(None) if rows is None else rows] = columns.fields[path]
+    else:
+        column[np.flatnonzero(seen) if rows is None else rows[seen]] = columns.fields[path][seen]
