@@ -50,8 +50,10 @@ def digests(buf: NDArray[np.uint8], at: Ints, end: Ints) -> NDArray[np.uint64]:
     found = np.zeros(len(at), np.uint64)
     order = np.argsort(end - at, kind="stable")
     lengths, begin = np.unique((end - at)[order], return_index=True)
-    for length, of in zip(lengths.tolist(), np.split(order, begin[1:]), strict=True):
+    stop = [*begin[1:].tolist(), len(order)]
+    for length, a, b in zip(lengths.tolist(), begin.tolist(), stop[: len(begin)], strict=True):
         if length > 0:
+            of = order[a:b]
             view: NDArray[np.void] = np.ndarray((len(buf) - length + 1,), f"V{length}", buf, strides=(1,))
             words = np.zeros((len(of), -(-length // 4) * 4), np.uint8)
             words[:, :length] = view[at[of]].view(np.uint8).reshape(-1, length)

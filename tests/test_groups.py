@@ -1,4 +1,4 @@
-"""Rows that are equal in several columns."""
+"""Rows that are equal in several columns, and byte strings that are equal."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def test_also_where_different_rows_are_mixed_alike(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(groups, "mixed", lambda *columns: np.zeros(len(columns[0]), np.uint64))
     rows = [(1, 2, True), (1, 3, True), (1, 2, True), (-1, 2**64 - 1, False)]
     assert by_column(rows) == by_hand(rows)
+
+
+@given(st.lists(st.binary(max_size=13) | st.sampled_from((b"", b"abcd", b"abcd\0", b"abce")), max_size=20), st.integers(0, 3))
+def test_digests_are_equal_where_strings_are(strings: list[bytes], before: int) -> None:
+    buf = np.frombuffer(bytes(before) + b"".join(strings), np.uint8)
+    end = np.cumsum([before, *map(len, strings)], dtype=np.int64)
+    found = groups.digests(buf, end[:-1], end[1:]).tolist()
+    assert [[a == b for a in found] for b in found] == [[a == b for a in strings] for b in strings]
+
+
+def test_what_differs_in_two_last_bytes_has_another_digest() -> None:
+    """The end of a number is what most numbers differ in: no factor may lose it."""
+    strings = [bytes((0, 0, 0, a, 0, 0, 0, b)) for a in range(256) for b in range(256)]
+    end = np.arange(0, 8 * len(strings) + 1, 8)
+    found = groups.digests(np.frombuffer(b"".join(strings), np.uint8), end[:-1], end[1:])
+    assert len(np.unique(found)) == len(strings)
