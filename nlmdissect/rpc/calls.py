@@ -181,27 +181,34 @@ class Builder:
         self._columns: dict[str, NDArray[Any]] = {}
 
     def _new(self, name: str, rows: int) -> NDArray[Any]:
-        return np.full(rows, 0 if name in self.ZERO else NONE, np.uint64 if name in self.WIDE else np.int64)
+        """A column with so many empty rows. What is behind them costs no memory before it is written."""
+        column = np.empty(max(self._room, rows), np.uint64 if name in self.WIDE else np.int64)
+        column[:rows] = self._nothing(name)
+        return column
+
+    def _nothing(self, name: str) -> int:
+        return 0 if name in self.ZERO else NONE
 
     def extend(self, rows: int) -> slice:
         """Make room for ``rows`` more rows and say where they are."""
         first, self.rows = self.rows, self.rows + rows
-        more = self.rows - self._room
-        if more > 0:
-            more = max(more, self._room)
-            self._room += more
+        if self.rows > self._room:
+            self._room = max(self.rows, 2 * self._room)
             for name, column in self._columns.items():
-                self._columns[name] = np.concatenate([column, self._new(name, more)])
+                self._columns[name] = np.empty(self._room, column.dtype)
+                self._columns[name][:first] = column[:first]
+        for name, column in self._columns.items():
+            column[first : self.rows] = self._nothing(name)
         return slice(first, self.rows)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._columns:
-            self._columns[name] = self._new(name, self._room)
+            self._columns[name] = self._new(name, self.rows)
         return self._columns[name]
 
     def finish(self) -> Calls:
         """The table, in the order of the recording; ``order`` and ``reply_order`` count its messages from 0."""
-        empty = {f.name: np.broadcast_to(self._new(f.name, 1), self.rows) for f in fields(Calls)}
+        empty = {f.name: np.broadcast_to(self._new(f.name, 1)[:1], self.rows) for f in fields(Calls)}
         needed = {"repeats", *MOMENT, *(f"reply_{name}" for name in MOMENT)}
         columns = {name: self[name][: self.rows] for name in self._columns.keys() | needed}
         here, answered = columns["frame"] > 0, columns["reply_frame"] > 0
