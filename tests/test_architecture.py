@@ -46,8 +46,8 @@ DOORS = {
     "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"audit/parquet.py", "tables/parquet.py"},
     "rich": {"audit/text.py", "report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
-    "typer": {
-        "cli/app.py", "cli/audit.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py",
+    "click": {
+        "cli/__init__.py", "cli/app.py", "cli/audit.py", "cli/capture.py", "cli/crosscheck.py", "cli/options.py", "cli/pages.py",
         "cli/slice.py",
     },
     "dns": {"evidence/anonymise/dns.py", "hosts/resolved.py"},

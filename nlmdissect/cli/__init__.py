@@ -7,6 +7,8 @@ import os
 import sys
 import traceback
 
+import click
+
 # in the order in which --help lists their commands
 # isort: off
 from nlmdissect.cli import capture, slice, crosscheck, audit, pages  # noqa: F401
@@ -23,9 +25,10 @@ def main() -> None:
     gc.set_threshold(200_000)  # next to nothing of what is made is garbage: modules, then records
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start some for algebra that nobody does here
     try:
-        app()
-    except SystemExit as end:
-        _leave(end.code if isinstance(end.code, int) else FAILED)
+        _leave(app(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except NlmdissectError as error:
         from nlmdissect.escape import show as printable
 
@@ -34,7 +37,7 @@ def main() -> None:
         for line in hint.split("\n"):
             print(f"  {printable(line)}", file=sys.stderr)
         sys.exit(USAGE)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except Exception:
         print(f"nlmdissect: the program failed; please report this:\n{traceback.format_exc()}", file=sys.stderr)

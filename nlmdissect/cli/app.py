@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-app = typer.Typer(
-    name="nlmdissect",
-    help="Find lost NFSv3 locks in packet captures: what happened, who lost what, which packet is missing.",
-    epilog="Exit status: 0 nothing found; 1 findings; 2 wrong arguments, or nothing readable; 3 the program failed.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+EPILOG = "Exit status: 0 nothing found; 1 findings; 2 wrong arguments, or nothing readable; 3 the program failed."
 
 
-@app.callback(invoke_without_command=True)
-def common(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
-    if version:
-        from nlmdissect import __version__
+class InOrder(click.Group):
+    """Lists its commands as they were made."""
 
-        print(f"nlmdissect {__version__}")
-        raise typer.Exit
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands]
+
+
+@click.group(name="nlmdissect", cls=InOrder, context_settings=SETTINGS, epilog=EPILOG, no_args_is_help=True)
+@click.version_option(package_name="nlmdissect", message="nlmdissect %(version)s")
+def app() -> None:
+    """Find lost NFSv3 locks in packet captures: what happened, who lost what, which packet is missing."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import FailOn, Output, codes, terminal
+from nlmdissect.cli.options import FailOn, codes, fail_on, form, output, quiet, several, strict, terminal
 from nlmdissect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,50 +32,49 @@ class Format(StrEnum):
 
 
 @app.command()
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@click.option("--dataset", metavar="DIR", default=DATASET, help="Where results are kept, as Parquet.")
+@click.option("--open", "opened", metavar="DIR", help="Read nothing: report the latest run of this dataset.")
+@click.option("--baseline", metavar="DIR", help="Compare with an earlier run: a dataset, or one run in it.")
+@form(Format, "How to report.")
+@output
+@several("--group", metavar="PATTERN", text="Files that match are one recording; none: each other file is alone.")
+@several("--select", metavar="CODES", text="Show only these rules: NLM001,NSM.")
+@several("--ignore", metavar="CODES", text="Leave these rules out.")
+@fail_on
+@strict
+@click.option("--run", metavar="NAME", help="Name of the run, and of the run to go on with. [default: its time]")
+@click.option(
+    "--scheduler", metavar="URL", help="Work on this Dask cluster: tcp://host:8786. Its workers read the files."
+)
+@click.option(
+    "--jobs", "-j", metavar="N", type=click.IntRange(min=1), help="Recordings at a time. [default: all cores]"
+)
+@click.option(
+    "--memory-limit", metavar="SIZE", help="For all processes together: 4G. [default: 3/4 of what there is]"
+)
+@quiet("Only the totals, and no progress.")
 def audit(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH...", help="Files, folders, patterns, and URLs: s3://bucket/nfs/")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="DIR", help=f"Where results are kept, as Parquet. [default: {DATASET}]")
-    ] = None,
-    opened: Annotated[
-        str | None, typer.Option("--open", metavar="DIR", help="Read nothing: report the latest run of this dataset.")
-    ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Compare with an earlier run: a dataset, or one run in it.")
-    ] = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How to report.")] = Format.text,
-    output: Output = None,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Files that match are one recording; none: each other file is alone."),
-    ] = None,
-    select: Annotated[
-        list[str] | None, typer.Option(metavar="CODES", help="Show only these rules: NLM001,NSM.")
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Leave these rules out.")] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option(help="Exit with 1 for confirmed findings of this severity, or worse.")
-    ] = FailOn.error,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for suspected findings too.")] = False,
-    run: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name of the run, and of the run to go on with. [default: its time]"),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Work on this Dask cluster: tcp://host:8786. Its workers read the files."),
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Recordings at a time. [default: all cores]")
-    ] = None,
-    memory_limit: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="For all processes together: 4G. [default: 3/4 of what there is]")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the totals, and no progress.")] = False,
-) -> None:
+    paths: Sequence[str],
+    dataset: str,
+    opened: str | None,
+    baseline: str | None,
+    form: Format,
+    output: str | None,
+    group: Sequence[str],
+    select: Sequence[str],
+    ignore: Sequence[str],
+    fail_on: FailOn,
+    strict: bool,
+    run: str | None,
+    scheduler: str | None,
+    jobs: int | None,
+    memory_limit: str | None,
+    quiet: bool,
+) -> int:
     """Audit many captures: which lock recovery failed, where, and was enough seen to know?
+
+    PATH... are files, folders, patterns, and URLs: s3://bucket/nfs/
 
     Rotated files of one recording are judged as one. Results are kept as soon as they are there: a run that was stopped
     goes on where it was, and what did not change is not read again.
@@ -99,7 +99,7 @@ def audit(
         from nlmdissect.audit.engine import LostError
         from nlmdissect.audit.run import audit as audit_files
 
-        size, where = None if memory_limit is None else _size(memory_limit), dataset or DATASET
+        size, where = None if memory_limit is None else _size(memory_limit), dataset
         if output is not None:
             out.refuse_overwriting(output, inputs.files(paths or []))
         try:
@@ -107,10 +107,10 @@ def audit(
                                memory=size, progress=not quiet)  # fmt: skip
         except KeyboardInterrupt:
             _stopped("interrupted", where)
-            raise typer.Exit(INTERRUPTED) from None
+            return INTERRUPTED
         except LostError as error:
             _stopped(error.message, where)
-            raise typer.Exit(FAILED) from None
+            return FAILED
     now = Summary(done, asked)
     _report(now, None if before is None else trend(now, before), form, output, severity, strict, quiet)
     for one in now.recordings:
@@ -118,7 +118,7 @@ def audit(
             print(f"nlmdissect: {one.name}: {one.error}", file=sys.stderr)
     if not opened and now.broken:
         print(f"nlmdissect: {len(now.broken)} of {len(now.recordings)} recordings could not be read", file=sys.stderr)
-    raise typer.Exit(now.status(severity, strict))
+    return now.status(severity, strict)
 
 
 def _stopped(why: str, dataset: str) -> None:

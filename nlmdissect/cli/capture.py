@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
 
-import typer
+import click
 
 from nlmdissect.cli.app import app
 from nlmdissect.cli.options import (
-    Captures,
-    Expansion,
     FailOn,
     Form,
-    Loopback,
-    Output,
-    Quiet,
     Report,
+    captures,
     codes,
+    fail_on,
+    form,
+    loopback,
+    max_expansion,
+    output,
     owners,
+    quiet,
+    several,
+    strict,
     terminal,
-)  # fmt: skip
+)
 
 
 @app.command()
+@captures
+@form(Report, "How to report.")
+@output
+@several("--select", metavar="CODES", text="Show only these findings: NLM001,NSM.")
+@several("--ignore", metavar="CODES", text="Leave these findings out.")
+@fail_on
+@strict
+@click.option("--since", metavar="T", help="Judge only what happened from then on (UTC).")
+@click.option("--until", metavar="T", help="Judge only what happened until then (UTC).")
+@loopback
+@max_expansion
+@quiet("Only the verdict, and no progress.")
 def analyze(
-    captures: Captures,
-    form: Annotated[Report, typer.Option("--format", "-f", help="How to report.")] = Report.text,
-    output: Output = None,
-    select: Annotated[
-        list[str] | None, typer.Option(metavar="CODES", help="Show only these findings: NLM001,NSM.")
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Leave these findings out.")] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option(help="Exit with 1 for confirmed findings of this severity, or worse.")
-    ] = FailOn.error,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for suspected findings too.")] = False,
-    since: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened from then on (UTC).")] = None,
-    until: Annotated[str | None, typer.Option(metavar="T", help="Judge only what happened until then (UTC).")] = None,
-    loopback: Loopback = None,
-    max_expansion: Expansion = None,
-    quiet: Quiet = False,
-) -> None:
-    """Tell what happened, who lost what, and which packet is missing."""
+    captures: Sequence[str],
+    form: Report,
+    output: str | None,
+    select: Sequence[str],
+    ignore: Sequence[str],
+    fail_on: FailOn,
+    strict: bool,
+    since: str | None,
+    until: str | None,
+    loopback: Sequence[str],
+    max_expansion: int | None,
+    quiet: bool,
+) -> int:
+    """Tell what happened, who lost what, and which packet is missing.
+
+    CAPTURE... are files that are one recording; - is standard input.
+    """
     from nlmdissect import api
     from nlmdissect.findings import Severity
     from nlmdissect.report import output as out
@@ -76,31 +90,35 @@ def analyze(
     for result in analysis.results:
         if result.error:
             print(f"nlmdissect: rule {result.rule.code} failed; please report this:\n{result.error}", file=sys.stderr)
-    raise typer.Exit(analysis.status(None if fail_on is FailOn.never else Severity[fail_on.upper()], strict))
+    return analysis.status(None if fail_on is FailOn.never else Severity[fail_on.upper()], strict)
 
 
 @app.command()
+@captures
+@click.option("--messages", is_flag=True, help="One line a message instead of one a call.")
+@several("--program", metavar="NAMES", text="Only these programs: nlm,nsm,portmap,mount.")
+@several("--host", metavar="HOSTS", text="Only calls from or to these: addresses or names.")
+@click.option(
+    "--where", metavar="EXPR", help='Only calls of which this is true: procedure == "LOCK" and status != "GRANTED".'
+)
+@loopback
+@max_expansion
+@output
+@quiet()
 def show(
-    captures: Captures,
-    messages: Annotated[bool, typer.Option("--messages", help="One line a message instead of one a call.")] = False,
-    program: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Only these programs: nlm,nsm,portmap,mount.")
-    ] = None,
-    host: Annotated[
-        list[str] | None, typer.Option(metavar="HOSTS", help="Only calls from or to these: addresses or names.")
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EXPR", help='Only calls of which this is true: procedure == "LOCK" and status != "GRANTED".'
-        ),
-    ] = None,
-    loopback: Loopback = None,
-    max_expansion: Expansion = None,
-    output: Output = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    captures: Sequence[str],
+    messages: bool,
+    program: Sequence[str],
+    host: Sequence[str],
+    where: str | None,
+    loopback: Sequence[str],
+    max_expansion: int | None,
+    output: str | None,
+    quiet: bool,
 ) -> None:
     """Show the calls, or the messages, one a line.
+
+    CAPTURE... are files that are one recording; - is standard input.
 
     EXPR is written as in Python. Its names are the columns of the table of calls: frame, reply_frame, time, took,
     client, server, program, procedure, status, xid, cookie, caller_name, fh, oh, svid, start, end, exclusive, block,
@@ -122,22 +140,28 @@ def show(
 
 
 @app.command()
+@captures
+@click.option("--at", metavar="TIME", help="ISO 8601, a time of day (UTC), epoch seconds, or +seconds; else the end.")
+@several("--host", metavar="HOSTS", text="Only locks at or of these: addresses or names.")
+@form(Form)
+@loopback
+@max_expansion
+@output
+@quiet()
 def locks(
-    captures: Captures,
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="ISO 8601, a time of day (UTC), epoch seconds, or +seconds; else the end."),
-    ] = None,
-    host: Annotated[
-        list[str] | None, typer.Option(metavar="HOSTS", help="Only locks at or of these: addresses or names.")
-    ] = None,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
-    loopback: Loopback = None,
-    max_expansion: Expansion = None,
-    output: Output = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    captures: Sequence[str],
+    at: str | None,
+    host: Sequence[str],
+    form: Form,
+    loopback: Sequence[str],
+    max_expansion: int | None,
+    output: str | None,
+    quiet: bool,
 ) -> None:
-    """Show the lock table of every server at a moment: who holds what, and who waits for it."""
+    """Show the lock table of every server at a moment: who holds what, and who waits for it.
+
+    CAPTURE... are files that are one recording; - is standard input.
+    """
     from nlmdissect import api
     from nlmdissect.report import lines
     from nlmdissect.report import output as out

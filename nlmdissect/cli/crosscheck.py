@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
 
-import typer
+import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Form, Output
+from nlmdissect.cli.options import Form, form, output, quiet
 
 
 @app.command()
-def crosscheck(
-    capture: Annotated[str, typer.Argument(metavar="CAPTURE", help="A file; it is read twice.")],
-    form: Annotated[Form, typer.Option("--format", "-f", help="How to show it.")] = Form.text,
-    frame: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Show both readings of this frame, field by field.")
-    ] = None,
-    output: Output = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-) -> None:
+@click.argument("capture", metavar="CAPTURE")
+@form(Form)
+@click.option(
+    "--frame", metavar="N", type=int, multiple=True, help="Show both readings of this frame, field by field."
+)
+@output
+@quiet()
+def crosscheck(capture: str, form: Form, frame: Sequence[int], output: str | None, quiet: bool) -> int:
     """Compare every field with what tshark reads.
+
+    CAPTURE is a file; it is read twice.
 
     Differences that are known are shown with their reasons. The exit status is 1 if any other is found. It needs
     tshark, and pyshark: pip install 'nlmdissect[crosscheck]'.
@@ -42,4 +43,4 @@ def crosscheck(
         out.write([told.json_text(found, __version__)], output)
     else:
         out.write([told.text(found, frame or ())], output)
-    raise typer.Exit(0 if found.clean else 1)
+    return 0 if found.clean else 1

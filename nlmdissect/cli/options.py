@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
 from nlmdissect.errors import UsageError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Form(StrEnum):
@@ -30,37 +33,48 @@ class FailOn(StrEnum):
     never = "never"
 
 
-Captures = Annotated[
-    list[str], typer.Argument(metavar="CAPTURE...", help="Files that are one recording; - is standard input.")
-]
-Output = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
-]
-Loopback = Annotated[
-    list[str] | None,
-    typer.Option(metavar="HOST=FILE", help="FILE was captured on the loopback of HOST, an address or a name."),
-]
-Expansion = Annotated[
-    int | None,
-    typer.Option(
-        "--max-expansion", metavar="N", min=1,
-        help="Stop where a byte of a packed file has become more than N (else 1000), behind the first 256 MiB.",
-    ),
-]  # fmt: skip
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the verdict, and no progress.")]
+captures = click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+"""Files that are one recording; - is standard input."""
+output = click.option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
+loopback = click.option(
+    "--loopback", metavar="HOST=FILE", multiple=True,
+    help="FILE was captured on the loopback of HOST, an address or a name.",
+)  # fmt: skip
+max_expansion = click.option(
+    "--max-expansion", metavar="N", type=click.IntRange(min=1),
+    help="Stop where a byte of a packed file has become more than N (else 1000), behind the first 256 MiB.",
+)  # fmt: skip
+fail_on = click.option(
+    "--fail-on", type=click.Choice(FailOn), default=FailOn.error,
+    help="Exit with 1 for confirmed findings of this severity, or worse.",
+)  # fmt: skip
+strict = click.option("--strict", is_flag=True, help="Exit with 1 for suspected findings too.")
 
 
-def codes(given: list[str] | None) -> list[str]:
+def quiet(text: str = "No progress.") -> Decorator:
+    return click.option("--quiet", "-q", is_flag=True, help=text)
+
+
+def form(choices: type[StrEnum], text: str = "How to show it.") -> Decorator:
+    return click.option("--format", "-f", "form", type=click.Choice(choices), default="text", help=text)
+
+
+def several(*names: str, metavar: str, text: str) -> Decorator:
+    """An option that may be given more than once, and each time with more than one, as ``codes`` takes them apart."""
+    return click.option(*names, metavar=metavar, multiple=True, help=text)
+
+
+def codes(given: Sequence[str]) -> list[str]:
     """``--select A,B --select C`` as a list."""
-    return [code for text in given or [] for code in text.split(",") if code.strip()]
+    return [code for text in given for code in text.split(",") if code.strip()]
 
 
-def owners(given: list[str] | None, output: str | None) -> dict[str, list[str]]:
+def owners(given: Sequence[str], output: str | None) -> dict[str, list[str]]:
     """``--loopback HOST=FILE`` as host -> files. Raises UsageError."""
     from nlmdissect.report import output as out
 
     found: dict[str, list[str]] = {}
-    for text in given or []:
+    for text in given:
         host, equals, file = text.partition("=")
         if not (host and equals and file):
             raise UsageError(f"--loopback {text} means nothing", "Write --loopback HOST=FILE.")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Output, terminal
+from nlmdissect.cli.options import output, terminal
 
 
 @app.command()
-def explain(
-    code: Annotated[str, typer.Argument(help="A rule: NLM001 or refused-reclaim; or a family: NSM.")],
-    output: Output = None,
-) -> None:
-    """Show a rule's page: why it matters, how it is seen, what it cannot see, what to do."""
+@click.argument("code", metavar="CODE")
+@output
+def explain(code: str, output: str | None) -> None:
+    """Show a rule's page: why it matters, how it is seen, what it cannot see, what to do.
+
+    CODE is a rule, NLM001 or refused-reclaim, or a family, NSM.
+    """
     from nlmdissect.report import output as out
     from nlmdissect.report import pages
 
@@ -23,7 +23,8 @@ def explain(
 
 
 @app.command()
-def rules(output: Output = None) -> None:
+@output
+def rules(output: str | None) -> None:
     """List the rules."""
     from nlmdissect.report import output as out
     from nlmdissect.report.pages import catalogue

@@ -3,49 +3,49 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
 
-import typer
+import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Loopback, codes, owners
+from nlmdissect.cli.options import captures, codes, loopback, owners, quiet, several
 from nlmdissect.errors import UsageError
 
 
 @app.command(name="slice")
+@captures
+@click.option("--output", "-o", metavar="FILE", help="Write there; a folder for a file each. Else to a pipe.")
+@several("--select", metavar="CODES", text="Only the evidence of these findings: NLM001,NSM.")
+@click.option("--where", metavar="EXPR", help="The calls of which this is true, as in 'show --where'.")
+@several("--host", metavar="HOSTS", text="The calls from or to these: addresses or names.")
+@click.option("--fh", metavar="HEX", help="The calls about this file: its handle, or a part of it.")
+@click.option("--since", metavar="T", help="What happened from then on (UTC).")
+@click.option("--until", metavar="T", help="What happened until then (UTC).")
+@click.option("--whole", is_flag=True, help="All frames.")
+@click.option("--annotate", is_flag=True, help="Write the findings as comments.")
+@click.option("--anonymize", is_flag=True, help="Other names and addresses; what is not understood becomes zeros.")
+@click.option("--key", metavar="FILE", help="The same names for the same FILE, which is made if it is not there.")
+@loopback
+@quiet()
 def slice_(
-    captures: Annotated[list[str], typer.Argument(metavar="CAPTURE...", help="Files that are one recording.")],
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write there; a folder for a file each. Else to a pipe."),
-    ] = None,
-    select: Annotated[
-        list[str] | None, typer.Option(metavar="CODES", help="Only the evidence of these findings: NLM001,NSM.")
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option(metavar="EXPR", help="The calls of which this is true, as in 'show --where'.")
-    ] = None,
-    host: Annotated[
-        list[str] | None, typer.Option(metavar="HOSTS", help="The calls from or to these: addresses or names.")
-    ] = None,
-    fh: Annotated[
-        str | None, typer.Option(metavar="HEX", help="The calls about this file: its handle, or a part of it.")
-    ] = None,
-    since: Annotated[str | None, typer.Option(metavar="T", help="What happened from then on (UTC).")] = None,
-    until: Annotated[str | None, typer.Option(metavar="T", help="What happened until then (UTC).")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="All frames.")] = False,
-    annotate: Annotated[bool, typer.Option("--annotate", help="Write the findings as comments.")] = False,
-    anonymize: Annotated[
-        bool, typer.Option("--anonymize", help="Other names and addresses; what is not understood becomes zeros.")
-    ] = False,
-    key: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="The same names for the same FILE, which is made if it is not there."),
-    ] = None,
-    loopback: Loopback = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    captures: Sequence[str],
+    output: str | None,
+    select: Sequence[str],
+    where: str | None,
+    host: Sequence[str],
+    fh: str | None,
+    since: str | None,
+    until: str | None,
+    whole: bool,
+    annotate: bool,
+    anonymize: bool,
+    key: str | None,
+    loopback: Sequence[str],
+    quiet: bool,
 ) -> None:
     """Cut the evidence out of a capture, as pcapng: the frames of the findings, with what makes them readable.
+
+    CAPTURE... are files that are one recording.
 
     Calls have their answers with them, connections all their segments, hosts their look-ups and SM_NOTIFYs, and the
     slice of findings leads to the same ones again. Each frame has its old number as a comment; --annotate adds what it
