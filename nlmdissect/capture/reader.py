@@ -100,6 +100,9 @@ class MessageReader:
         self._fragments.finish()
         self._ledger.finish()
         self._ledger.traffic.answers = self._answers.all()
+        self._ledger.traffic.vouched = {
+            n for n, address in enumerate(self.traffic.endpoints.addresses) if self._sums.vouch(address)
+        }
         if self._collector.asked.forgotten:
             self._ledger.defect("rpc", "calls_forgotten")
         yield self._batch()

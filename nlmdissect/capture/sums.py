@@ -50,6 +50,7 @@ class Sums:
     """Remembers how the checksums of each sender were."""
 
     def __init__(self) -> None:
+        self._told: dict[int, int] = {}
         self._right: dict[int, int] = {}
         self._wrong: dict[int, int] = {}
 
@@ -62,7 +63,8 @@ class Sums:
         found = packets(block, frames)
         first, which = groups(found.sender)
         known = found.sender[first].tolist()
-        for verdict, counts in ((found.right, self._right), (found.wrong, self._wrong)):
+        every = np.ones(len(frames), np.bool_)
+        for verdict, counts in ((every, self._told), (found.right, self._right), (found.wrong, self._wrong)):
             for sender, count in zip(known, np.bincount(which[verdict], minlength=len(known)).tolist(), strict=True):
                 if count:
                     counts[sender] = counts.get(sender, 0) + count
@@ -71,6 +73,13 @@ class Sums:
         seldom = np.array([self._seldom(sender) for sender in known])
         damaged: I64 = frames[found.wrong & seldom[which]]
         return damaged
+
+    def vouch(self, address: bytes) -> bool:
+        """Whether nearly all that a host said has a right checksum, so that it is what the host said."""
+        words = np.frombuffer(address.ljust(16, b"\0"), ">u2")[:, None]
+        sender = int(mixed(*words)[0])
+        right = self._right.get(sender, 0)
+        return right > 0 and (self._told[sender] - right - 1) * RARE <= right
 
     def _seldom(self, sender: int) -> bool:
         right, wrong = self._right.get(sender, 0), self._wrong.get(sender, 0)
