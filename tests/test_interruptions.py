@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
@@ -157,10 +164,96 @@ def test_an_interrupt_ends_it_quietly(tmp_path: Path) -> None:
     assert_clean(subprocess.CompletedProcess([], child.returncode, out, err), 130)
 
 
+def test_a_terminal_that_changes_its_size(tmp_path: Path) -> None:
+    """While the progress bar is drawn, to a single column and to none."""
+    fifo, (screen, terminal) = tmp_path / "pipe", pty.openpty()
+    os.mkfifo(fifo)
+    data = CAPTURE.read_bytes()
+    part = data[24:] * 10  # a block
+    child = subprocess.Popen([*COMMAND, "analyze", fifo], stdout=terminal, stderr=terminal, stdin=subprocess.DEVNULL)
+    shown = Screen(screen)
+    with fifo.open("wb", buffering=0) as pipe:
+        pipe.write(data[:24])
+        for columns in (80, 80, 80, 80, 1, 200, 0, 20):
+            fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("4H", 10 if columns else 0, columns, 0, 0))
+            child.send_signal(signal.SIGWINCH)
+            pipe.write(part)
+            time.sleep(0.3)
+    os.close(terminal)
+    status = child.wait(timeout=60)
+    written = shown.read()
+    assert status in (0, 1), written
+    assert b"reading" in written  # the bar
+    assert b"Traceback" not in written
+
+
+class Screen:
+    """Takes what is written to a terminal, so that nobody waits for it to be read."""
+
+    def __init__(self, screen: int) -> None:
+        self._screen, self._written = screen, bytearray()
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def read(self) -> bytes:
+        self._thread.join(timeout=10)
+        os.close(self._screen)
+        return bytes(self._written)
+
+    def _take(self) -> None:
+        with contextlib.suppress(OSError):  # the other side is closed
+            while data := os.read(self._screen, 1 << 16):
+                self._written += data
+
+
+MOUNT = "mount -t tmpfs -o size=16k,mode=700 tmpfs "
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "bash", "-c", MOUNT + "/tmp"], capture_output=True, check=False).returncode != 0
+    if shutil.which("unshare") else True, reason="may not mount a file system here",
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["output", "temporary"])
+def test_a_disk_that_is_full(where: str, tmp_path: Path) -> None:
+    """A real one, of 16 kB. What was there before is there still, and nothing else."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    to = disk if where == "output" else tmp_path
+    lines = [f"{MOUNT}{disk}", f"echo before > {disk}/report", f"export TMPDIR={disk} XDG_CACHE_HOME={disk}"]
+    for number, what in enumerate((["analyze", "-f", "html"], ["slice", "--whole"])):
+        command = shlex.join([*COMMAND, *what, str(CAPTURE), "--output", str(to / f"report{number or ''}")])
+        lines.append(f"{command} >&2; echo $?")
+    lines.append(f"ls -A {disk}; cat {disk}/report")
+    script = "\n".join(lines)
+    done = subprocess.run(["unshare", "--mount", "bash", "-c", script], capture_output=True, timeout=120, check=False)
+    assert_clean(done, 0)
+    first, second, *left = done.stdout.decode().split()
+    if where == "output":
+        assert (first, second) == ("2", "2"), done.stderr
+        assert done.stderr.count(b"No space left on device") == 2
+    else:
+        assert first in "01", done.stderr
+        assert second in "012", done.stderr
+    assert left == ["report", "before"]
+
+
+FORBID = """
+import sys
+def no(event, arguments):
+    if event.startswith("socket.") or event in ("os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "os.system"):
+        raise AssertionError(event)
+sys.addaudithook(no)
+"""
+
+
 def test_nothing_calls_out(tmp_path: Path) -> None:
-    """No socket is opened, whatever is asked for."""
-    forbid = "import socket, sys\ndef no(*a, **k): raise AssertionError('a socket')\nsocket.socket = socket.create_connection = socket.getaddrinfo = socket.gethostbyname = no\n"
-    for what in (*FORMS, ["rules"], ["explain", "NLM001"]):
-        arguments = [*what, str(CAPTURE)] if what[0] in ("analyze", "show", "locks") else what
-        code = f"{forbid}sys.argv[1:] = {arguments!r}\nfrom nlmdissect.cli import main; main()"
+    """No socket is opened and no other program run, whatever is asked for: the interpreter itself would tell."""
+    for what in (*FORMS, ["slice"], ["rules"], ["explain", "NLM001"]):
+        arguments = [*what, str(CAPTURE)] if what in (*FORMS, ["slice"]) else what
+        arguments += ["--output", str(tmp_path / "slice.pcap")] if what == ["slice"] else []
+        code = f"{FORBID}sys.argv[1:] = {arguments!r}\nfrom nlmdissect.cli import main; main()"
         assert_clean(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False), 0, 1)
+    code = f"{FORBID}import nlmdissect\nfound = nlmdissect.read({str(CAPTURE)!r})\nfound._repr_html_(); found.table('locks')"
+    assert_clean(subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120, check=False), 0)
+    code = f"{FORBID}import socket; socket.socket()"
+    assert b"AssertionError: socket.__new__" in subprocess.run([sys.executable, "-c", code], capture_output=True).stderr

@@ -17,6 +17,8 @@ MAX_STREAMS = 1 << 18
 MAX_SPANS = 1 << 20
 MAX_PROGRAMS = 1 << 14
 MAX_VERIFIERS = 1 << 16
+MAX_DAMAGED = 1 << 20
+APART = 10**9  # ns; damaged frames that are nearer to each other are one moment
 FRAME_BITS = 40
 
 K = TypeVar("K")
@@ -112,6 +114,14 @@ class Ledger:
         key = (self.where[0], layer, reason)
         frame, count = self._defects.get(key, (self.where[1], 0))
         self._defects[key] = frame, count + 1
+
+    def damaged(self, at: At) -> None:
+        """The checksum of a frame is wrong."""
+        self.where = at.capture, at.frame
+        self.defect("ip", "damaged_frame")
+        before = self.traffic.damaged
+        if not before or (abs(at.time - before[-1].time) > APART and len(before) < MAX_DAMAGED):
+            before.append(at)
 
     def update(self, macs: list[tuple[int, int, int]]) -> None:
         """Learn the endpoints that the hot loop numbered, and (endpoint, MAC, capture << 40 | frame) of its rows."""

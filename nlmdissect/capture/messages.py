@@ -173,6 +173,8 @@ class Traffic:
     ``programs`` counts calls by (program, version, src, dst), of every program, so that "NFS is here, NLM is not" can
     be said. Replies that were not kept are counted in their streams. ``cut`` counts the frames of which the capture has
     only the beginning; ``first_cut`` is the first of them, and ``longest_cut`` the most bytes that it has of one.
+    ``damaged`` are the moments at which a frame had a wrong checksum: nobody knows whose it was. ``vouched`` are the
+    endpoints whose checksums are right, so that what is not damaged is what they said.
     ``answers`` are DNS answers in time order. ``failed_writes`` are (server, ns): the last WRITE or COMMIT that failed
     on a connection before another verifier came.
     """
@@ -185,6 +187,8 @@ class Traffic:
     verifiers: list[Verifier] = field(default_factory=list)
     failed_writes: list[tuple[int, int]] = field(default_factory=list)
     defects: list[Defect] = field(default_factory=list)
+    damaged: list[At] = field(default_factory=list)
+    vouched: set[int] = field(default_factory=set)
     cut: int = 0
     first_cut: At | None = None
     longest_cut: int = 0

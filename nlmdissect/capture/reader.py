@@ -37,6 +37,7 @@ from .rows import (
     VERIFIER,
 )  # fmt: skip
 from .streams import SlowRoad
+from .sums import TOLD, Sums
 from .tables import GROW, endpoint, grow
 from .transport import ACK, FIN, RST, SYN
 
@@ -78,6 +79,7 @@ class MessageReader:
         self._frames = 0  # of all blocks before this one
         self._now = 0
         self._answers = Answers()
+        self._sums = Sums()
         self._read: tuple[int, int | None] = (0, None)  # bytes, of how many
         self.ended = False  # all blocks are read: the batch that follows is of what waited for something
 
@@ -98,6 +100,9 @@ class MessageReader:
         self._fragments.finish()
         self._ledger.finish()
         self._ledger.traffic.answers = self._answers.all()
+        self._ledger.traffic.vouched = {
+            n for n, address in enumerate(self.traffic.endpoints.addresses) if self._sums.vouch(address)
+        }
         if self._collector.asked.forgotten:
             self._ledger.defect("rpc", "calls_forgotten")
         yield self._batch()
@@ -157,6 +162,7 @@ class MessageReader:
     def _take(self, block: Block, rows: I64, times: I64, order: int) -> None:
         """Act on rows. ``order`` counts the frames of all blocks before this one."""
         buf, ledger = block.buf, self._ledger
+        rows, times = self._undamaged(block, rows, times)
         others = (rows[:, 0] != MESSAGE).nonzero()[0]
         before = 0
         for place, row, time in zip(others.tolist(), rows[others].tolist(), times[others].tolist(), strict=True):
@@ -192,6 +198,16 @@ class MessageReader:
                 ledger.defect(*REASONS[a])
 
         self._messages(block, rows[before:], times[before:], order)
+
+    def _undamaged(self, block: Block, rows: I64, times: I64) -> tuple[I64, I64]:
+        """Without what damaged frames say."""
+        damaged = self._sums.damaged(block, rows)
+        if not len(damaged):
+            return rows, times
+        for i in damaged.tolist():
+            self._ledger.damaged(At(int(block.time[i]), block.capture, block.first_frame + i))
+        left = ~(TOLD[rows[:, 0]] & np.isin(rows[:, 1], damaged))
+        return rows[left], times[left]
 
     def _messages(self, block: Block, rows: I64, times: I64, order: int) -> None:
         if len(rows):

@@ -22,8 +22,7 @@ come back; the caller makes room and calls again from there.
 
 Written in the subset that numba compiles: integers and flat arrays, no objects, every read of the buffer behind a
 test against ``end``. Lengths are of two kinds: what was on the wire, and what was captured of it. The headers tell the
-first, so that a cut capture can still be followed. Checksums are never looked at: with offload they are wrong in every
-frame.
+first, so that a cut capture can still be followed. Checksums are looked at later, of what gave rows (``sums.py``).
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def build(
     look_back(restarts, asked)
     bound_grace(restarts, seen)
     extent = _extent(sources, traffic)
-    sight = visibility(extent, signals, traffic.streams, calls, who)
+    sight = visibility(extent, signals, traffic, calls, who)
     sight.survey(dict.fromkeys(asked.pairs))
     told = notices(calls, texts)
     spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}

@@ -63,6 +63,12 @@ def losses(signals: Iterable[Signal], streams: Iterable[Stream], calls: Calls) -
     return found
 
 
+def damage(moments: Iterable[At]) -> list[Loss]:
+    """What damaged frames took with them, by time. Of any two hosts, for their addresses may be what is damaged."""
+    what = "the frame is damaged, its checksum is wrong"
+    return sorted((Loss(at.time, at, f"frame {at.frame}: {what}") for at in moments), key=lambda loss: loss.since)
+
+
 def backwards(calls: Calls) -> str:
     """Where the time of a capture goes back: its clock was set, or recordings stand in it one after another. Then the
     order of its frames is not the order of events. "" if time always goes on.

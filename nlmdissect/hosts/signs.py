@@ -19,7 +19,7 @@ from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
-from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Bools, Op, Requests
+from nlmdissect.rpc.requests import BLOCKED, GRACE, GRANTED, Bools, Op, Request, Requests
 
 SECOND = 10**9
 SM_NOTIFY, MNT, GETPORT = 6, 1, 3
@@ -187,16 +187,32 @@ def _telling(requests: Requests, texts: Texts) -> Bools:
     return telling
 
 
+def _slips(telling: list[Request]) -> set[int]:
+    """The rows of LOCKs with a state that the client's next one takes back: states only grow, so it is damaged."""
+    spoke: dict[int, list[Request]] = defaultdict(list)
+    for r in telling:
+        if r.op is Op.LOCK and not r.reclaim and r.state > 0:
+            spoke[r.client].append(r)
+    return {
+        r.sends[0].row
+        for of in spoke.values()
+        for before, r, after in zip(of, of[1:], of[2:], strict=False)
+        if before.state == after.state != r.state
+    }
+
+
 def _clients(calls: Calls, texts: Texts, requests: Requests) -> Iterator[Sign]:
     states: dict[int, int] = {}
     cookies: dict[tuple[int, int], int] = {}
-    for r in requests.where(_telling(requests, texts)):
+    telling = requests.where(_telling(requests, texts))
+    slips = _slips(telling)
+    for r in telling:
         if r.op is Op.FREE_ALL:
             yield Sign(r.at, r.client, What.FREE_ALL, "NLM_FREE_ALL")
             continue
         if r.op is Op.GRANTED:
             continue
-        if r.op is Op.LOCK and not r.reclaim and r.state > 0:
+        if r.op is Op.LOCK and not r.reclaim and r.state > 0 and r.sends[0].row not in slips:
             before = states.get(r.client)
             states[r.client] = r.state
             if before not in (None, r.state):

@@ -6,13 +6,14 @@ hosts and a span of time, and answered with a reason that a person can check in 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nlmdissect.capture.messages import Signal, Stream
-from nlmdissect.hosts.losses import Loss, backwards, losses
+from nlmdissect.capture.messages import Signal, Traffic
+from nlmdissect.hosts.losses import Loss, backwards, damage, losses
 from nlmdissect.hosts.names import Names, first_label
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP
@@ -60,6 +61,7 @@ class Visibility:
     extent: Extent
     directions: set[tuple[int, int]]
     losses: dict[frozenset[int], list[Loss]]
+    damage: list[Loss]  # of whom, nobody knows
     datagrams: set[frozenset[int]]  # pairs between which UDP was seen
     announcers: set[int]  # hosts from which NSM or its look-ups were seen
     cut: dict[frozenset[int], list[tuple[int, str]]]
@@ -118,6 +120,8 @@ class Visibility:
                     for loss in self.losses.get(both, ())
                     if start - AROUND <= loss.at.time and loss.since <= end + AROUND
                 ]
+                first = bisect_left(self.damage, start - AROUND, key=lambda loss: loss.since)
+                lost += [loss.what for loss in self.damage[first : first + 1] if loss.since <= end + AROUND]
                 return (False, lost[0]) if lost else (True, "no sign of a lost frame between the two")
             case V.BOTH_WAYS:
                 for src, dst in (pair, pair[::-1]):
@@ -154,8 +158,9 @@ def _alike(names: Names) -> dict[str, list[int]]:
     return found
 
 
-def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], calls: Calls, names: Names) -> Visibility:
+def visibility(extent: Extent, signals: list[Signal], traffic: Traffic, calls: Calls, names: Names) -> Visibility:
     """Collect what the conditions are judged by."""
+    streams = traffic.streams
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
     for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():
@@ -169,6 +174,7 @@ def visibility(extent: Extent, signals: list[Signal], streams: list[Stream], cal
         extent=extent,
         directions={(stream.src, stream.dst) for stream in streams if stream.packets},
         losses=losses(signals, streams, calls),
+        damage=damage(traffic.damaged),
         datagrams={frozenset((s.src, s.dst)) for s in streams if not s.tcp},
         announcers=set(calls.src[announces & (calls.frame != 0)].tolist()),
         cut=cut,

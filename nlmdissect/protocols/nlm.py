@@ -260,12 +260,13 @@ NLM2_SUN = Program("NLM", NLM, version=2, procedures=(
 
 PROGRAMS = (NLM0_BSD, NLM1, NLM2_SUN, NLM3, NLM4)
 
+UNKNOWN = "unknown status"
 _SHORT = {number: name.removeprefix("NLM4_") for name, number in nlm4_stats.members.items()}
 
 
 def status_name(stat: int) -> str:
     """``GRANTED`` for LCK_GRANTED and NLM4_GRANTED alike: the versions agree where both have a number."""
-    return _SHORT.get(stat, f"unknown status {stat}")
+    return _SHORT.get(stat, f"{UNKNOWN} {stat}")
 
 
 SENT_BY_SERVER = (5, 10, 11, 12, 13, 14)  # GRANTED, GRANTED_MSG, and the _RES that answer a client

@@ -10,8 +10,10 @@ from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
+from nlmdissect.protocols.nlm import UNKNOWN
 from nlmdissect.rpc.requests import GRANTED, Op
 
+FEW = 4  # bytes that damage changes
 CHANGES = frozenset({Op.LOCK, Op.NM_LOCK, Op.UNLOCK})
 
 
@@ -141,3 +143,56 @@ def many_behind(history: History, endpoint: int) -> bool:
     of them may have restarted while the connections of another go on.
     """
     return len({name.casefold().partition(".")[0] for name in history.names.unannounced.get(endpoint, ())}) > 1
+
+
+def misread(history: History, file: File, owner: Owner, start: int, end: int) -> At | None:
+    """Where a client gives up or reclaims what it never asked for, and what only in one thing, by a few bytes, is not
+    this lock: one of the two messages may be damaged, and then they speak of one lock. None where checksums vouch for
+    what the client said.
+    """
+    if owner.client in history.traffic.vouched:
+        return None
+    requests, said, texts = history.requests, history.requests.said, history.texts
+    mine = requests.between(file.server, owner.client)
+    asked = mine & requests.is_a(Op.LOCK, Op.NM_LOCK) & ~said.reclaim
+    spoke = mine & (requests.is_a(Op.UNLOCK) | said.reclaim)
+    whose, where = (said.oh == owner.oh) & (said.svid == owner.svid), (said.start == start) & (said.end == end)
+    spoke &= (said.fh == file.fh).astype(int) + whose + where == 2
+    for number in spoke.nonzero()[0].tolist():
+        r = requests[number]
+        of = (said.fh == r.fh) & (said.svid == r.svid) & (said.start <= r.end) & (said.end >= r.start)
+        if (asked & of)[:number].any():
+            continue
+        theirs = (texts[r.fh], texts[r.oh], r.svid, r.start, r.end - r.start)
+        if _alike(theirs, (texts[file.fh], texts[owner.oh], owner.svid, start, end - start)):
+            return r.at
+    return None
+
+
+def misread_grants(history: History, grants: list[Grant]) -> At | None:
+    """The same of what was taken, and of what took it."""
+    for g in grants:
+        at = misread(history, g.file, g.owner, g.piece.start, g.piece.end)
+        at = at or misread(history, g.file, g.by, g.start, g.end)
+        if at:
+            return at
+    return None
+
+
+def _alike(one: tuple[bytes, bytes, int, int, int], other: tuple[bytes, bytes, int, int, int]) -> bool:
+    """Whether only a few bytes differ."""
+    a, b = ([*of[:2], *(number.to_bytes(9, "big", signed=True) for number in of[2:])] for of in (one, other))
+    if any(len(x) != len(y) for x, y in zip(a, b, strict=True)):
+        return False
+    return sum(x != y for x, y in zip(b"".join(a), b"".join(b), strict=True)) <= FEW
+
+
+def unheard_of(statuses: list[str]) -> str:
+    """What an answer means, as a sentence, that no specification knows; empty where it is known, or was given twice."""
+    strange = len(statuses) == 1 and statuses[0].startswith(UNKNOWN)
+    return " Not certain: there is no such status; said once, it may be a damaged answer." if strange else ""
+
+
+def nearly(at: At | None) -> str:
+    """The same as a sentence."""
+    return f" Not certain: frame {at.frame} speaks of nearly this lock; one of them may be damaged." if at else ""

@@ -12,6 +12,7 @@ from nlmdissect.machines.hold import H
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.requests import GRACE, GRANTED
 from nlmdissect.rules import words
+from nlmdissect.rules.doubts import unheard_of
 
 # fmt: off
 WHY = {
@@ -112,20 +113,21 @@ def finding(history: History, reclaims: list[Reclaim], what: str, why: str) -> F
         for piece in c.pieces
     ]
     lost = boot is not None
+    strange = unheard_of([c.answer.status for c in reclaims if c.answer])
     return Finding(
         f"{client} lost its {words.kind_of(r.exclusive)} lock {words.span_text(r.start, r.end)} of svid {r.svid} on "
         f"{history.called(r.server, r.fh, r.at)}{more}: {server} {what} to its reclaim"
         if lost
         else f"{server} {what} to a reclaim of {client} that no restart explains",
         words.evidence(proof[:2], held, proof[2:], words.restart(history, boot) if boot else None),
-        consequence=f"The application still believes that it holds the lock: {why}."
+        consequence=f"The application still believes that it holds the lock: {why}.{strange}"
         if lost
         else "The server still holds what it granted before; nothing is lost by this refusal alone.",
         remedy="Restart the application that held the lock; then mend the cause that the status names."
         if lost
         else "Find out why the client believed that the server had restarted.",
         severity=None if lost else Severity.WARNING,
-        confidence=Confidence.CONFIRMED if boot is not None and boot.proven else Confidence.SUSPECTED,
+        confidence=Confidence.CONFIRMED if boot is not None and boot.proven and not strange else Confidence.SUSPECTED,
         server=r.server,
         client=r.client,
         boot=boot.number if boot else None,

@@ -10,6 +10,7 @@ from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import assumptions, words
+from nlmdissect.rules.doubts import misread, nearly
 from nlmdissect.rules.nsm012_lost_upcall import is_lost
 
 
@@ -71,6 +72,7 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     stuck = next((f.piece.reclaim for f in row.having(Outcome.UNANSWERED) if f.piece.reclaim), None)
     unanswered = Evidence(stuck, "its reclaim of another lock: no answer") if stuck else None
+    like = next((at for f in missing if (at := misread(history, f.file, f.owner, f.piece.start, f.piece.end))), None)
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "
@@ -78,12 +80,13 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
         words.evidence(notices[:1], held, notices[1:], named, unanswered, words.restart(history, boot), over),
         consequence="The application still believes that it holds the lock; the server gives it to anybody who asks."
         + words.because(doubts)
-        + (" Not certain: it may wait for the answer to another reclaim first." if stuck else ""),
+        + (" Not certain: it may wait for the answer to another reclaim first." if stuck else "")
+        + nearly(like),
         remedy="See why the server did not answer a reclaim; restart the application."
         if stuck
         else "Look on the client for why statd did not reach lockd (capture on lo); restart the application.",
         confidence=words.confidence(
-            doubts, also=boot.proven and not stuck and words.heard_after(history, client, decided)
+            doubts, also=boot.proven and not stuck and not like and words.heard_after(history, client, decided)
         ),
         server=server,
         client=client,

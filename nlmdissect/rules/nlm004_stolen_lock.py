@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import gone_elsewhere, unsettled
+from nlmdissect.rules.doubts import gone_elsewhere, misread_grants, nearly, unsettled
 
 
 @rule("NLM004", "stolen-lock", Severity.ERROR, source="C-10")
@@ -52,7 +52,8 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
     sure = first.piece.known and boot is not None and boot.proven and client != other and not unsettled(history, thefts)
     death = history.deaths.get(client)
     gone = death is not None and death.at < first.at
-    sure = sure and not gone and words.heard_after(history, client, first.at.time)
+    like = misread_grants(history, thefts)
+    sure = sure and not gone and not like and words.heard_after(history, client, first.at.time)
     lost = words.lock_text(history, first.file, first.owner, first.piece)
     more = f" and {len(thefts) - 1} more" if len(thefts) > 1 else ""
     grants = [words.taken(history, theft) for theft in thefts]
@@ -66,7 +67,8 @@ def _finding(history: History, thefts: list[Grant]) -> Finding:
         ),
         consequence="Two owners may write the same bytes."
         + words.because(doubts)
-        + (f" Not certain: {words.host(history, client)} is down or cut off." if gone else ""),
+        + (f" Not certain: {words.host(history, client)} is down or cut off." if gone else "")
+        + nearly(like),
         remedy="Stop both applications, check the file, and mend what kept the lock from being reclaimed.",
         confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,
         server=server,

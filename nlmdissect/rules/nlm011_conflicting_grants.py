@@ -9,7 +9,7 @@ from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
 from nlmdissect.rules import words
-from nlmdissect.rules.doubts import restarting, unsettled
+from nlmdissect.rules.doubts import misread_grants, nearly, restarting, unsettled
 
 
 @rule("NLM011", "conflicting-grants", Severity.ERROR, source="C-17")
@@ -46,17 +46,19 @@ def conflicting_grants(history: History) -> Iterator[Verdict]:
         # a restart of the first client, told by an SM_NOTIFY that is not in the capture, would explain the second grant
         if not history.lives.lived_on(client, first.piece.granted.time, end):
             doubts += history.visibility.all((client, server), (V.NSM,), first.piece.granted.time, end)
+        like = misread_grants(history, grants)
         loser, winner = words.host(history, client), words.host(history, other)
         proof = [e for g in grants for e in (words.taken(history, g), words.granted(history, g.file, g.owner, g.piece))]
         yield Finding(
             f"{words.host(history, server)} granted {words.span_text(first.start, first.end)} to {winner} while "
             f"{loser} holds its {words.lock_text(history, first.file, first.owner, first.piece)}",
             words.evidence(proof, [Evidence(g.asked, "NLM_LOCK") for g in grants]),
-            consequence="Two owners may write the same bytes." + words.because(doubts),
+            consequence="Two owners may write the same bytes." + words.because(doubts) + nearly(like),
             remedy="Check that the server's nodes share their lock state; report it to the vendor with these frames.",
             confidence=words.confidence(
                 doubts,
                 also=client != other
+                and not like
                 and not unsettled(history, grants)
                 and not restarting(history, grants)
                 and words.heard_after(history, client, end),

@@ -16,6 +16,7 @@ from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.rpc.requests import GRACE, GRANTED, UNREADABLE, Op
 from nlmdissect.rules import requested, words
+from nlmdissect.rules.doubts import unheard_of
 from nlmdissect.rules.nsm002_missing_client_notify import conflicting
 
 GIVEN_UP = 4 * PUT_OFF_UNLOCK * SECOND  # a client that is put off by the grace period has asked again by then
@@ -144,7 +145,9 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     said = f"answered {case.status}" if case.status else "never answered"
     conditions = (V.SPAN, V.NO_LOSS, V.DECODED)
     doubts = history.visibility.all((server, client), conditions, case.piece.granted.time, history.extent.last)
-    sure = (bool(case.harmed) and _repeated(history, case)) or (bool(case.status) and case.status not in RPC_ERRORS)
+    strange = unheard_of([a.status for c in cases for said in c.tries for a in said.request.answers])
+    refused = bool(case.status) and case.status not in RPC_ERRORS and not strange
+    sure = refused or (bool(case.harmed) and _repeated(history, case))
     more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""
     lock = words.lock_text(history, case.file, case.owner, case.piece)
     return Finding(
@@ -158,7 +161,7 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
         )
         + " The server may hold the lock for an owner that has forgotten it."
         + words.because(doubts)
-        + ("" if sure else " Not certain: the server may have carried it out."),
+        + (strange or ("" if sure else " Not certain: the server may have carried it out.")),
         remedy="Lock and unlock the range again on the same client, or restart the server's lock service.",
         confidence=Confidence.CONFIRMED if sure and not doubts else Confidence.SUSPECTED,
         server=server,

@@ -126,7 +126,7 @@ def test_v5_other_addresses_are_found_as_if_each_endpoint_were_asked():
             names.claimed[n] += chance.sample(("a", "A.x.net", "a.y.net", "b", "b.x.net", ".net"), chance.choice((0, 1, 2)))
             names.roles[n] |= set(chance.choice(((), ("server",), ("client",))))
             names.cards[n].add(0x020000000000 + chance.randrange(9))
-        sight = Visibility(Extent(0, 9, 0), set(), {}, set(), set(), {}, "", names)
+        sight = Visibility(Extent(0, 9, 0), set(), {}, [], set(), set(), {}, "", names)
         for host in range(12):
             others = [e for e in range(12) if e != host and ends.scopes[e] == ends.scopes[host]]
             expected = [e for e in others if names.notifies_for(e, host)]
