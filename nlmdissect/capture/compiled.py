@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import jit, native, records, scan, tables
+from . import jit, native, records, scan, tables, words
 
 LOAD, KEPT, COMPILE = 0.1, 3.0, 8.0
 """Seconds: to load what was compiled before; to import numba and compile it. Where the code can be kept, half of that
@@ -37,7 +37,9 @@ is asked for: the next large captures have it for nothing.
 
 Function = Callable[..., Any]
 
-ENTRIES: tuple[Function, ...] = (records.walk_pcap, records.walk_pcapng, scan.scan)  # made and kept in this order
+ENTRIES: tuple[Function, ...] = (
+    records.walk_pcap, records.walk_pcapng, words.add_words, scan.scan,
+)  # fmt: skip  # made and kept in this order
 LIMITS = {
     "ep": tables.MAX_ENDPOINTS,
     "pair": tables.MAX_PAIRS,

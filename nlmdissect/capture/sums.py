@@ -21,6 +21,8 @@ from nlmdissect.groups import groups, mixed
 from .block import Block
 from .messages import I64, Bools
 from .rows import DNS, FRAGMENT, ICMP, MESSAGE, SEGMENT, SIGNAL
+from .walks import add
+from .words import WORD
 
 TOLD = np.isin(np.arange(16), (MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, DNS))
 """Which kinds of rows are what a frame says."""
@@ -34,7 +36,6 @@ PADDING = 46
 RARE = 16
 """Of so many checksums of one sender at most one is wrong by damage, or one in all."""
 
-WORD = 65535
 TAGS = 0x8100, 0x88A8, 0x9100
 ICMP_4, TCP, UDP, ICMP_6 = 1, 6, 17, 58
 SUM_AT = {TCP: 16, UDP: 6, ICMP_4: 2, ICMP_6: 2}
@@ -76,8 +77,7 @@ class Sums:
 
     def vouch(self, address: bytes) -> bool:
         """Whether nearly all that a host said has a right checksum, so that it is what the host said."""
-        words = np.frombuffer(address.ljust(16, b"\0"), ">u2")[:, None]
-        sender = int(mixed(*words)[0])
+        sender = int(_senders(address, np.zeros(1, np.int64), np.array([len(address) == 16]))[0])
         right = self._right.get(sender, 0)
         return right > 0 and (self._told[sender] - right - 1) * RARE <= right
 
@@ -119,21 +119,28 @@ def packets(block: Block, frames: I64) -> Packets:
 
     right, wrong = np.zeros(len(frames), np.bool_), np.zeros(len(frames), np.bool_)
     stated = four & (head >= 20) & (payload <= end) & (word[begin + 10] != 0)
-    wrong[stated] = _sums(buf, begin[stated], payload[stated]) != 0
+    wrong[stated] = add(buf, begin[stated], payload[stated]) != 0
     for number, place in SUM_AT.items():
         of = (whole & (protocol == number) & (size >= place + 2)).nonzero()[0]
         of = of[word[payload[of] + place] != 0]
         pseudo = np.zeros(len(of), np.int64) if number == ICMP_4 else number + size[of]
         start = (payload if number == ICMP_4 else addresses)[of]
-        fits = (_sums(buf, start, payload[of] + size[of]) + pseudo) % WORD == 0
+        fits = (add(buf, start, payload[of] + size[of]) + pseudo) % WORD == 0
         right[of[fits]] = True
         of, pseudo = of[~fits], pseudo[~fits]
-        beside = (word[payload[of] + place] - _sums(buf, addresses[of], payload[of])) % WORD
+        beside = (word[payload[of] + place] - add(buf, addresses[of], payload[of])) % WORD
         offloaded = (beside == pseudo % WORD) | (beside == number)  # the second: the card cuts it, and knows its length
         wrong[of[~offloaded & ~((number == TCP) & (size[of] > JOINED))]] = True
-    sender = word[addresses[:, None] + np.arange(0, 16, 2)]
-    sender[four, 2:] = 0
-    return Packets(mixed(*sender.T), right & ~wrong, wrong)
+    return Packets(_senders(buf, addresses, six), right & ~wrong, wrong)
+
+
+def _senders(buf: bytes, at: I64, six: Bools) -> NDArray[np.uint64]:
+    """A number for each address: an IPv4 address is one."""
+    quad = np.ndarray((max(len(buf) - 3, 0),), ">u4", buf, strides=(1,))
+    found = quad[at].astype(np.uint64)
+    if six.any():
+        found[six] = mixed(*(quad[at[six] + step] for step in range(0, 16, 4)))
+    return found
 
 
 def _internet(word: NDArray[np.uint16], at: I64, end: I64, link: I64) -> I64:
@@ -141,17 +148,8 @@ def _internet(word: NDArray[np.uint16], at: I64, end: I64, link: I64) -> I64:
     begin = at + HEADS[link]
     named = TYPES[link] >= 0
     kind = np.where(named, word[at + np.maximum(TYPES[link], 0)], 0).astype(np.int64)
-    while (tagged := np.isin(kind, TAGS) & (begin + 4 <= end)).any():
+    while (tagged := ((kind == TAGS[0]) | (kind == TAGS[1]) | (kind == TAGS[2])) & (begin + 4 <= end)).any():
         begin[tagged] += 4
         kind[tagged] = word[begin[tagged] - 2]
     begin[named & (kind <= 1500)] += 8  # IEEE 802.3 with SNAP
     return begin
-
-
-def _sums(buf: bytes, begin: I64, end: I64) -> I64:
-    """Of the words from here to there: 0 where they add up to a right checksum."""
-    number = int.from_bytes
-    found = np.array(
-        [number(buf[a:b], "big") % WORD for a, b in zip(begin.tolist(), end.tolist(), strict=True)], np.int64
-    )
-    return np.where((end - begin) & 1, found * 256 % WORD, found)

@@ -1,4 +1,4 @@
-"""The loops of ``records.py``, as machine code in a process that has it, else as they are."""
+"""The loops of ``records.py`` and ``words.py``, as machine code in a process that has it, else as they are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import compiled, records
+from .messages import I64
+from .words import WORD, add_words
 
 Room = Any
 """A list of int for the plain loops, an array of int64 for the others."""
@@ -34,4 +36,15 @@ def walk_pcapng(buf: bytes, at: int, big: bool, limit: int, starts: Room, kinds:
     found: tuple[int, int, int] = functions(records.walk_pcapng)(
         np.frombuffer(buf, np.uint8), at, len(buf), big, limit, starts, kinds
     )
+    return found
+
+
+def add(buf: bytes, begin: I64, end: I64) -> I64:
+    """``words.add_words``: 0 where a stretch with its checksum in it is right."""
+    if (functions := compiled.functions()) is None:  # all bytes are one number; modulo 65535 its words count alike
+        number, spans = int.from_bytes, zip(begin.tolist(), end.tolist(), strict=True)
+        plain = np.array([number(buf[a:b], "big") % WORD for a, b in spans], np.int64)
+        return np.where((end - begin) & 1, plain * 256 % WORD, plain)
+    found = np.zeros(len(begin), np.int64)
+    functions(add_words)(np.frombuffer(buf, np.uint8), np.ascontiguousarray(begin), np.ascontiguousarray(end), found)
     return found
