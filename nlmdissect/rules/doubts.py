@@ -154,13 +154,14 @@ def misread(history: History, file: File, owner: Owner, start: int, end: int) ->
         return None
     requests, said, texts = history.requests, history.requests.said, history.texts
     mine = requests.between(file.server, owner.client)
-    asked = mine & requests.is_a(Op.LOCK, Op.NM_LOCK) & ~said.reclaim
+    asked = mine & requests.is_a(Op.LOCK, Op.NM_LOCK) & ~said.reclaim & requests.may_be(GRANTED)
     spoke = mine & (requests.is_a(Op.UNLOCK) | said.reclaim)
     whose, where = (said.oh == owner.oh) & (said.svid == owner.svid), (said.start == start) & (said.end == end)
     spoke &= (said.fh == file.fh).astype(int) + whose + where == 2
     for number in spoke.nonzero()[0].tolist():
         r = requests[number]
-        of = (said.fh == r.fh) & (said.svid == r.svid) & (said.start <= r.end) & (said.end >= r.start)
+        of = (said.fh == r.fh) & (said.oh == r.oh) & (said.svid == r.svid)
+        of &= (said.start <= r.end) & (said.end >= r.start)
         if (asked & of)[:number].any():
             continue
         theirs = (texts[r.fh], texts[r.oh], r.svid, r.start, r.end - r.start)
