@@ -37,6 +37,7 @@ RARE = 16
 """Of so many checksums of one sender at most one is wrong by damage, or one in all."""
 
 TAGS = 0x8100, 0x88A8, 0x9100
+MAX_TAGS = 16
 ICMP_4, TCP, UDP, ICMP_6 = 1, 6, 17, 58
 SUM_AT = {TCP: 16, UDP: 6, ICMP_4: 2, ICMP_6: 2}
 """Where the checksum stands, by IP protocol."""
@@ -106,8 +107,8 @@ def packets(block: Block, frames: I64) -> Packets:
     byte = np.frombuffer(buf, np.uint8)
     word = np.ndarray((len(buf) - 1,), ">u2", buf, strides=(1,))  # at any position
     at, end = block.at[frames], (block.at + block.captured)[frames]
-    begin = _internet(word, at, end, block.link[frames])
-    four, six = byte[begin] >> 4 == 4, byte[begin] >> 4 == 6
+    begin, found = _internet(word, at, end, block.link[frames])
+    four, six = found & (byte[begin] >> 4 == 4), found & (byte[begin] >> 4 == 6)
     head = np.where(four, (byte[begin] & 15).astype(np.int64) * 4, 40)
     payload, addresses = begin + head, begin + np.where(four, 12, 8)
     told = np.where(four, word[begin + 2] - head, word[begin + 4].astype(np.int64))
@@ -143,13 +144,20 @@ def _senders(buf: bytes, at: I64, six: Bools) -> NDArray[np.uint64]:
     return found
 
 
-def _internet(word: NDArray[np.uint16], at: I64, end: I64, link: I64) -> I64:
-    """Where the IP packets of frames begin; see ``scan``."""
+def _internet(word: NDArray[np.uint16], at: I64, end: I64, link: I64) -> tuple[I64, Bools]:
+    """Where the IP packets of frames begin, see ``scan``; and whether they do: nobody needs more than ``MAX_TAGS``."""
     begin = at + HEADS[link]
     named = TYPES[link] >= 0
     kind = np.where(named, word[at + np.maximum(TYPES[link], 0)], 0).astype(np.int64)
-    while (tagged := ((kind == TAGS[0]) | (kind == TAGS[1]) | (kind == TAGS[2])) & (begin + 4 <= end)).any():
+    for _ in range(MAX_TAGS):
+        if not (tagged := _tagged(kind) & (begin + 4 <= end)).any():
+            break
         begin[tagged] += 4
         kind[tagged] = word[begin[tagged] - 2]
     begin[named & (kind <= 1500)] += 8  # IEEE 802.3 with SNAP
-    return begin
+    return begin, ~_tagged(kind)
+
+
+def _tagged(kind: I64) -> Bools:
+    found: Bools = (kind == TAGS[0]) | (kind == TAGS[1]) | (kind == TAGS[2])
+    return found

@@ -12,11 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from nlmdissect.capture.messages import Signal, Traffic
+import numpy as np
+
+from nlmdissect.capture.messages import Bools, Signal, Traffic
+from nlmdissect.groups import groups
 from nlmdissect.hosts.losses import Loss, backwards, damage, losses
 from nlmdissect.hosts.names import Names, first_label
 from nlmdissect.hosts.signs import SECOND
-from nlmdissect.protocols import NLM, NSM, PORTMAP
+from nlmdissect.protocols import NLM, NSM, PORTMAP, find
 from nlmdissect.rpc.calls import Calls
 
 AROUND = 2 * SECOND  # a loss this near to a span of time counts as in it
@@ -158,14 +161,26 @@ def _alike(names: Names) -> dict[str, list[int]]:
     return found
 
 
+def _strange(calls: Calls) -> Bools:
+    """The calls of no procedure that any version has; 0 is always one."""
+    first, which = groups(calls.program, calls.version, calls.procedure)
+    kinds = zip(*(column[first].tolist() for column in (calls.program, calls.version, calls.procedure)), strict=True)
+    unknown = [procedure > 0 and find(program, version, procedure) is None for program, version, procedure in kinds]
+    found: Bools = np.array(unknown, np.bool_)[which]
+    return found
+
+
 def visibility(extent: Extent, signals: list[Signal], traffic: Traffic, calls: Calls, names: Names) -> Visibility:
     """Collect what the conditions are judged by."""
     streams = traffic.streams
     cut: dict[frozenset[int], list[tuple[int, str]]] = defaultdict(list)
     lock = (calls.program == NLM) | (calls.program == NSM)
-    for row in (lock & ((calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0))).nonzero()[0].tolist():
+    strange = _strange(calls)
+    unread = (calls.bad != 0) | (calls.reply_bad != 0) | (calls.encrypted != 0) | strange
+    for row in (lock & unread).nonzero()[0].tolist():
         at = calls.at(row)
         why = "is encrypted" if calls.encrypted[row] else "is cut or malformed"
+        why = "is of no known procedure" if strange[row] else why
         cut[frozenset((int(calls.src[row]), int(calls.dst[row])))].append(
             (at.time, f"frame {at.frame}: the body {why}")
         )

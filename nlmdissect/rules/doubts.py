@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nlmdissect.findings import At, Evidence
 from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
@@ -11,9 +13,10 @@ from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols.nlm import UNKNOWN
-from nlmdissect.rpc.requests import GRANTED, Op
+from nlmdissect.rpc.requests import GRANTED, Op, Request
 
-FEW = 4  # bytes that damage changes
+FEW = 4  # bytes that damage changes, and locks that one message is about
+CROWD = 256  # where so many requests are nearly the same, none of them stands out
 CHANGES = frozenset({Op.LOCK, Op.NM_LOCK, Op.UNLOCK})
 
 
@@ -145,43 +148,44 @@ def many_behind(history: History, endpoint: int) -> bool:
     return len({name.casefold().partition(".")[0] for name in history.names.unannounced.get(endpoint, ())}) > 1
 
 
-def misread(history: History, file: File, owner: Owner, start: int, end: int) -> At | None:
-    """Where a client gives up or reclaims what it never asked for, and what only in one thing, by a few bytes, is not
-    this lock: one of the two messages may be damaged, and then they speak of one lock. None where checksums vouch for
-    what the client said.
+def misread(history: History, locks: Iterable[tuple[File, Owner, int, int]]) -> At | None:
+    """Where a client gives up or reclaims what it was never granted, and what only in one thing, by a few bytes, is not
+    one of these locks: one of two messages may be damaged, and both speak of one lock. None where checksums vouch for
+    what the client said, and for more locks than one message is about.
     """
-    if owner.client in history.traffic.vouched:
-        return None
-    requests, said, texts = history.requests, history.requests.said, history.texts
-    mine = requests.between(file.server, owner.client)
-    asked = mine & requests.is_a(Op.LOCK, Op.NM_LOCK) & ~said.reclaim
-    spoke = mine & (requests.is_a(Op.UNLOCK) | said.reclaim)
-    whose, where = (said.oh == owner.oh) & (said.svid == owner.svid), (said.start == start) & (said.end == end)
-    spoke &= (said.fh == file.fh).astype(int) + whose + where == 2
-    for number in spoke.nonzero()[0].tolist():
-        r = requests[number]
-        of = (said.fh == r.fh) & (said.svid == r.svid) & (said.start <= r.end) & (said.end >= r.start)
-        if (asked & of)[:number].any():
-            continue
-        theirs = (texts[r.fh], texts[r.oh], r.svid, r.start, r.end - r.start)
-        if _alike(theirs, (texts[file.fh], texts[owner.oh], owner.svid, start, end - start)):
-            return r.at
-    return None
+    of = list(locks)
+    return next((at for lock in of if (at := _misread(history, *lock))), None) if len(of) <= FEW else None
 
 
 def misread_grants(history: History, grants: list[Grant]) -> At | None:
     """The same of what was taken, and of what took it."""
-    for g in grants:
-        at = misread(history, g.file, g.owner, g.piece.start, g.piece.end)
-        at = at or misread(history, g.file, g.by, g.start, g.end)
-        if at:
-            return at
+    taken = misread(history, ((g.file, g.owner, g.piece.start, g.piece.end) for g in grants))
+    return taken or misread(history, ((g.file, g.by, g.start, g.end) for g in grants))
+
+
+def _misread(history: History, file: File, owner: Owner, start: int, end: int) -> At | None:
+    if owner.client in history.traffic.vouched:
+        return None
+    requests, said, texts = history.requests, history.requests.said, history.texts
+    mine = requests.between(file.server, owner.client)
+    granted = mine & requests.is_a(Op.LOCK, Op.NM_LOCK) & ~said.reclaim & requests.may_be(GRANTED)
+    there, whose = said.fh == file.fh, (said.oh == owner.oh) & (said.svid == owner.svid)
+    where = (said.start <= end) & (said.end >= start)
+    one_off = mine & (requests.is_a(Op.UNLOCK) | said.reclaim) & (there.astype(int) + whose + where == 2)
+    for number in one_off.nonzero()[0][:CROWD].tolist():
+        r: Request = requests[number]
+        ours, theirs = ((), ()) if where[number] else ((start, end - start), (r.start, r.end - r.start))
+        ours, theirs = (texts[file.fh], texts[owner.oh], owner.svid, *ours), (texts[r.fh], texts[r.oh], r.svid, *theirs)
+        known = (said.fh == r.fh) & (said.oh == r.oh) & (said.svid == r.svid)
+        known &= granted & (said.start <= r.end) & (said.end >= r.start)
+        if _alike(ours, theirs) and not known[:number].any():
+            return r.at
     return None
 
 
-def _alike(one: tuple[bytes, bytes, int, int, int], other: tuple[bytes, bytes, int, int, int]) -> bool:
+def _alike(one: tuple[bytes | int, ...], other: tuple[bytes | int, ...]) -> bool:
     """Whether only a few bytes differ."""
-    a, b = ([*of[:2], *(number.to_bytes(9, "big", signed=True) for number in of[2:])] for of in (one, other))
+    a, b = ([w if isinstance(w, bytes) else w.to_bytes(9, "big", signed=True) for w in words] for words in (one, other))
     if any(len(x) != len(y) for x, y in zip(a, b, strict=True)):
         return False
     return sum(x != y for x, y in zip(b"".join(a), b"".join(b), strict=True)) <= FEW

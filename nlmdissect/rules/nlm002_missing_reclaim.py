@@ -72,7 +72,7 @@ def _finding(history: History, row: Recovery, missing: tuple[Fate, ...], decided
     over = Evidence(boot.grace_over, "the grace period is over") if boot.grace_over else None
     stuck = next((f.piece.reclaim for f in row.having(Outcome.UNANSWERED) if f.piece.reclaim), None)
     unanswered = Evidence(stuck, "its reclaim of another lock: no answer") if stuck else None
-    like = next((at for f in missing if (at := misread(history, f.file, f.owner, f.piece.start, f.piece.end))), None)
+    like = misread(history, ((f.file, f.owner, f.piece.start, f.piece.end) for f in missing))
     done = len({f.piece.orphan for f in row.having(Outcome.RECLAIMED)})
     return Finding(
         f"{words.host(history, client)} was told that {words.host(history, server)} restarted, and never reclaimed its "

@@ -145,7 +145,8 @@ def _finding(history: History, cases: list[_Case]) -> Finding:
     said = f"answered {case.status}" if case.status else "never answered"
     conditions = (V.SPAN, V.NO_LOSS, V.DECODED)
     doubts = history.visibility.all((server, client), conditions, case.piece.granted.time, history.extent.last)
-    strange = unheard_of([a.status for c in cases for said in c.tries for a in said.request.answers])
+    answers = {a.at: a.status for c in cases for said in c.tries for a in said.request.answers}
+    strange = unheard_of([*answers.values()])
     refused = bool(case.status) and case.status not in RPC_ERRORS and not strange
     sure = refused or (bool(case.harmed) and _repeated(history, case))
     more = f", and {len(cases) - 1} more" if len(cases) > 1 else ""

@@ -11,6 +11,7 @@ from support.damage import ORDERS
 PLACES = 1000
 CORRUPTIONS = 10_000
 HEAD, RECORD = 24, 16
+SUM_AT = {6: 16, 17: 6}  # in TCP and UDP
 
 
 def boundaries(data: bytes) -> list[int]:
@@ -43,8 +44,8 @@ def corruptions(data: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"corruption {number}", bytes(out)
 
 
-def corrupted_frames(data: bytes) -> Iterator[tuple[int, str, bytes]]:
-    """The same, with the bytes of one frame alone, and its number."""
+def corrupted_frames(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The same, with the bytes of one frame alone."""
     chance, edges = random.Random(len(data) + 1), boundaries(data)
     for number in range(CORRUPTIONS):
         place = chance.randrange(len(edges) - 1)
@@ -53,4 +54,14 @@ def corrupted_frames(data: bytes) -> Iterator[tuple[int, str, bytes]]:
         for _ in range(chance.choice((1, 1, 1, 2, 8))):
             if first < behind:
                 out[chance.randrange(first, behind)] = chance.randrange(256)
-        yield place + 1, f"frame {place + 1} corrupted ({number})", bytes(out)
+        yield f"frame {place + 1} corrupted ({number})", bytes(out)
+
+
+def without_sums(data: bytes) -> bytes:
+    """A recording of Ethernet frames whose UDP datagrams and TCP segments have no checksums."""
+    out, edges = bytearray(data), boundaries(data)
+    for frame in (edge + RECORD for edge in edges[:-1]):
+        if out[frame + 12 : frame + 14] == b"\x08\0" and out[frame + 23] in SUM_AT:
+            place = frame + 14 + (out[frame + 14] & 15) * 4 + SUM_AT[out[frame + 23]]
+            out[place : place + 2] = b"\0\0"
+    return bytes(out)
