@@ -109,7 +109,7 @@ def _in_the_way(wait: Wait, table: LockTable) -> list[Held]:
     file = File(r.server, r.fh)
     return [
         (file, owner, replace(piece))
-        for owner, pieces in table.owners(file).items()
+        for owner, pieces in table.pieces.owners(file).items()
         if (owner.client, owner.svid) != (r.client, r.svid)
         for piece in pieces
         if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive)
