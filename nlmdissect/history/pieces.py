@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 
 from nlmdissect.history.fates import Claim, File, Owner
 from nlmdissect.machines.ranges import SETTLED, Piece, end_of, start_of
@@ -47,9 +47,9 @@ class _Crowd:
         if gone:
             del self.owners[self.numbers.pop(owner)]
 
-    def over(self, start: int, end: int, kinds: Iterable[Kind]) -> list[Owner]:
-        """Who has pieces of these kinds that overlap a range, in order."""
-        found = {number for kind in kinds for number in self.spans[kind].over(start, end)}
+    def over(self, start: int, end: int, kinds: Iterable[Kind], most: int | None) -> list[Owner]:
+        """Who has pieces of these kinds that overlap a range, in order; only some if there are more than ``most``."""
+        found = set(islice((number for kind in kinds for number in self.spans[kind].over(start, end)), most))
         return [self.owners[number] for number in sorted(found)]
 
 
@@ -62,15 +62,20 @@ class Pieces:
     _order: dict[File, int] = field(default_factory=dict)
     _of_server: dict[int, dict[File, None]] = field(default_factory=dict)
     _of_client: dict[int, dict[int, dict[tuple[File, Owner], None]]] = field(default_factory=dict)  # and server
-    _clients: dict[int, dict[int, None]] = field(default_factory=dict)  # of a server
+    _clients: dict[int, set[int]] = field(default_factory=dict)  # of a server
+    _same: dict[tuple[File, int, int], dict[Owner, None]] = field(default_factory=dict)
 
     def owners(self, file: File) -> dict[Owner, list[Piece]]:
         """Who has pieces of a file; empty if nobody has."""
         return self.files.get(file, {})
 
+    def same(self, file: File, client: int, svid: int) -> list[Owner]:
+        """Who of a client and svid has pieces of a file."""
+        return list(self._same.get((file, client, svid), ()))
+
     def clients(self, server: int) -> list[int]:
         """The clients that have pieces at a server."""
-        return list(self._clients.get(server, ()))
+        return sorted(self._clients.get(server, ()))
 
     def of(self, server: int | None = None, client: int | None = None) -> Iterator[tuple[File, Owner, Piece]]:
         """All pieces, of one server or one client if given, by file as they came. Change nothing meanwhile."""
@@ -80,7 +85,8 @@ class Pieces:
             for file, owner in sorted(of, key=lambda item: self._order[item[0]]):
                 yield from ((file, owner, piece) for piece in self.files[file][owner])
             return
-        for file in sorted(self.files if server is None else self._of_server.get(server, ()), key=self._order.__getitem__):
+        files = self.files if server is None else self._of_server.get(server, ())
+        for file in sorted(files, key=self._order.__getitem__):
             for owner, pieces in self.files[file].items():
                 yield from ((file, owner, piece) for piece in pieces)
 
@@ -113,24 +119,28 @@ class Pieces:
         if (crowd := self._crowds.get(file)) is not None:
             crowd.change(owner, [piece], [piece], False)
 
-    def over(self, claim: Claim, settled: bool) -> list[Owner]:
+    def over(self, claim: Claim, settled: bool, most: int | None = None) -> list[Owner]:
         """Owners who may have something that conflicts with a claim; what is SETTLED does only if ``settled``."""
         crowd = self._crowds.get(claim.file)
         if crowd is None:
             return list(self.owners(claim.file))
         kinds = (kind for kind in KINDS if (claim.exclusive or kind[0]) and (settled or not kind[1]))
-        return crowd.over(claim.start, claim.end, kinds)
+        return crowd.over(claim.start, claim.end, kinds, most)
 
     def _comes_or_goes(self, file: File, owner: Owner, comes: bool) -> None:
         servers = self._of_client.setdefault(owner.client, {})
         of = servers.setdefault(file.server, {})
+        same = self._same.setdefault((file, owner.client, owner.svid), {})
         if comes:
-            of[file, owner] = None
-            self._clients.setdefault(file.server, {})[owner.client] = None
+            of[file, owner] = same[owner] = None
+            self._clients.setdefault(file.server, set()).add(owner.client)
             return
-        del of[file, owner]
+        del of[file, owner], same[owner]
+        if not same:
+            del self._same[file, owner.client, owner.svid]
         if not of:
-            del servers[file.server], self._clients[file.server][owner.client]
+            del servers[file.server]
+            self._clients[file.server].discard(owner.client)
         if not self.files[file]:
             del self.files[file], self._of_server[file.server][file]
             self._crowds.pop(file, None)

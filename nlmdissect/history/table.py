@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import UNLOCKED, Claim, Fate, File, Grant, Outcome, Owner, Row
-from nlmdissect.history.pieces import Pieces
+from nlmdissect.history.pieces import Pieces, within
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
@@ -42,9 +42,9 @@ class LockTable:
 
     def owner_of(self, claim: Claim) -> Owner:
         """Who of this client and svid has exactly this range; the owner of the claim if nobody has."""
-        who = (claim.owner.client, claim.owner.svid)
-        for owner, pieces in self.pieces.owners(claim.file).items():
-            if (owner.client, owner.svid) == who and any((p.start, p.end) == (claim.start, claim.end) for p in pieces):
+        owners = self.pieces.owners(claim.file)
+        for owner in self.pieces.same(claim.file, claim.owner.client, claim.owner.svid):
+            if [(p.start, p.end) for p in within(owners[owner], claim.start, claim.end)] == [(claim.start, claim.end)]:
                 return owner
         return claim.owner
 

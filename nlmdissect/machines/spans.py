@@ -11,9 +11,11 @@ few), of a bisection each, and of what is found.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+K = TypeVar("K", bound=Hashable)
 Place = tuple[int, int]  # a start or an end, and the number of the range
 
 
@@ -80,3 +82,42 @@ def _fork(start: int, end: int) -> tuple[int, int]:
 def _numbers(places: list[Place], begin: int, end: int | None) -> Iterator[int]:
     for _, number in places[begin:end]:
         yield number
+
+
+@dataclass(slots=True)
+class Ranged(Generic[K]):
+    """Numbered ranges of many keys. Those of a key that has a few are all looked at, of others what overlaps."""
+
+    few: int
+    _of: dict[K, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    _spans: dict[K, Spans] = field(default_factory=dict)
+
+    def add(self, key: K, number: int, start: int, end: int) -> None:
+        """Keep a range, if it is not there."""
+        of = self._of.setdefault(key, {})
+        if number in of:
+            return
+        of[number] = start, end
+        spans = self._spans.get(key)
+        if spans is not None:
+            spans.add(start, end, number)
+        elif len(of) > self.few:
+            spans = self._spans[key] = Spans()
+            for known, (first, last) in of.items():
+                spans.add(first, last, known)
+
+    def discard(self, key: K, number: int) -> None:
+        """Forget a range, if it is there."""
+        of = self._of.get(key)
+        if of is None or (found := of.pop(number, None)) is None:
+            return
+        if not of:
+            del self._of[key]
+            self._spans.pop(key, None)
+        elif key in self._spans:
+            self._spans[key].remove(*found, number)
+
+    def near(self, key: K, start: int, end: int) -> list[int]:
+        """The ranges of a key that overlap one, with others where they are few."""
+        spans = self._spans.get(key)
+        return list(self._of.get(key, ())) if spans is None else sorted(spans.over(start, end))
