@@ -153,7 +153,7 @@ def _key(r: Request) -> Key:
 
 
 def _in_the_way(r: Request, table: LockTable) -> list[Held]:
-    """What owners have, or may have, that conflicts with a request, its own owner's too; not all of more than BLOCKERS."""
+    """What owners have, or may have, that conflicts with a request, its own owner's too: BLOCKERS pieces at most."""
     file, claim = File(r.server, r.fh), claim_of(r)
     held = (
         (file, owner, piece)

@@ -93,6 +93,7 @@ class _Walker:
         # requests that were asked and not decided, or given up and perhaps under way; of each host, and of each owner
         self.open: dict[int, dict[int, Request]] = defaultdict(dict)
         self.asked: Ranged[tuple[int, ...]] = Ranged(FEW)
+        self.given_up: Ranged[tuple[int, ...]] = Ranged(FEW)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -224,9 +225,8 @@ class _Walker:
     def _given_up(self, r: Request, at: At) -> None:
         """By CANCEL, or by UNLOCK: the owner wants nothing of this range any more."""
         self.waits.end(r, at, "cancelled")
-        for number, _ in self._asked_for(r):
-            if self.states[number] is not request.R.CANCELLED:
-                self._request_step(number, request.E.CANCEL, at)
+        for number, _ in self._asked_for(r, request.E.CANCEL):
+            self._request_step(number, request.E.CANCEL, at)
 
     def _served(self, number: int, r: Request, at: At) -> None:
         """A request was granted: the same one under another cookie waits no more (clients but Linux poll like that)."""
@@ -234,11 +234,16 @@ class _Walker:
             if other != number and self.states[other] is not request.R.ASKED:
                 self._request_step(other, request.E.GRANTED, at)
 
-    def _asked_for(self, r: Request) -> list[tuple[int, Request]]:
-        """Requests of the owner of ``r`` inside its range that are not decided, or were given up."""
+    def _asked_for(self, r: Request, event: request.E | None = None) -> list[tuple[int, Request]]:
+        """Requests of the owner of ``r`` inside its range that are not decided, or were given up; to be given up again
+        tells many nothing.
+        """
+        whose, near = _whose(r), self.asked.near(_whose(r), r.start, r.end)
+        if event is not request.E.CANCEL or self.given_up.count(whose) <= FEW:
+            near = sorted([*near, *self.given_up.near(whose, r.start, r.end)])
         return [
             (number, asked)
-            for number in self.asked.near(_whose(r), r.start, r.end)
+            for number in near
             for asked in (self.requests[number],)
             if r.start <= asked.start and asked.end <= r.end
         ]
@@ -267,12 +272,18 @@ class _Walker:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.loud.append(step)
             r = self.requests[number]
-            if self.states[number] in LISTENING:
+            state, whose = self.states[number], _whose(r)
+            if state in LISTENING:
                 self.open[r.server][number] = self.open[r.client][number] = r
-                self.asked.add(_whose(r), number, r.start, r.end)
+                to, other = self.asked, self.given_up
+                if state is request.R.CANCELLED:
+                    to, other = other, to
+                    other.discard(whose, number)
+                to.add(whose, number, r.start, r.end)
             elif self.open[r.server].pop(number, None) is not None:
                 self.open[r.client].pop(number, None)
-                self.asked.discard(_whose(r), number)
+                self.asked.discard(whose, number)
+                self.given_up.discard(whose, number)
 
 
 def _whose(r: Request) -> tuple[int, ...]:

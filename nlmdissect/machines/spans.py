@@ -117,6 +117,9 @@ class Ranged(Generic[K]):
         elif key in self._spans:
             self._spans[key].remove(*found, number)
 
+    def count(self, key: K) -> int:
+        return len(self._of.get(key, ()))
+
     def near(self, key: K, start: int, end: int) -> list[int]:
         """The ranges of a key that overlap one, with others where they are few."""
         spans = self._spans.get(key)
