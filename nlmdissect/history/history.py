@@ -22,7 +22,7 @@ from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
 from nlmdissect.history.walk import Walked, walk
-from nlmdissect.hosts.boot import Boot, look_back
+from nlmdissect.hosts.boot import Boot, Boots, look_back
 from nlmdissect.hosts.boots import boots
 from nlmdissect.hosts.deaths import Death, deaths
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
@@ -65,7 +65,7 @@ class History:
     names: Names
     guesses: dict[int, Guess]
     signs: list[Sign]
-    boots: list[Boot]
+    boots: Boots
     stray: list[Sign]
     unreached: list[Unreached]
     lives: Lives

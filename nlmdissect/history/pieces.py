@@ -73,9 +73,9 @@ class Pieces:
         """Who of a client and svid has pieces of a file."""
         return list(self._same.get((file, client, svid), ()))
 
-    def clients(self, server: int) -> list[int]:
+    def clients(self, server: int) -> set[int]:
         """The clients that have pieces at a server."""
-        return sorted(self._clients.get(server, ()))
+        return self._clients.get(server, set())
 
     def of(self, server: int | None = None, client: int | None = None) -> Iterator[tuple[File, Owner, Piece]]:
         """All pieces, of one server or one client if given, by file as they came. Change nothing meanwhile."""

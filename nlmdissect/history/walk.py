@@ -23,7 +23,7 @@ from nlmdissect.history.waits import Waiting, claim_of
 from nlmdissect.history.walked import Reclaim as Reclaim
 from nlmdissect.history.walked import Walked as Walked
 from nlmdissect.history.watching import Watching
-from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.boot import Boot, Boots, life_at
 from nlmdissect.hosts.grace import in_grace
 from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
@@ -48,7 +48,7 @@ class _Event(NamedTuple):
 
 
 def walk(
-    calls: Calls, requests: Requests, boots: list[Boot], names: Names, heard: Loopback, until: int | None = None,
+    calls: Calls, requests: Requests, boots: Boots, names: Names, heard: Loopback, until: int | None = None,
     shortcut: bool = True,
 ) -> Walked:  # fmt: skip
     """Run every event up to ``until`` (ns; None: to the end) through the machines.
@@ -82,7 +82,7 @@ def walk(
 
 
 class _Walker:
-    def __init__(self, requests: Requests, boots: list[Boot], names: Names) -> None:
+    def __init__(self, requests: Requests, boots: Boots, names: Names) -> None:
         self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
         self.waits = Waiting()
@@ -188,7 +188,10 @@ class _Walker:
         return agenda
 
     def _noticed(self, sender: int, receiver: int, at: At) -> None:
-        for client in self.table.pieces.clients(receiver):
+        clients = self.table.pieces.clients(receiver)
+        if self.names.roles.get(sender):  # then a common name tells, and nothing else
+            clients = clients & self.names.alike(sender)
+        for client in sorted(clients):
             if client == sender:
                 self.table.noticed(receiver, client, at)
             elif self.names.notifies_for(sender, client):  # servers that go by names free these as well

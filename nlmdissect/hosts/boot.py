@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,12 +54,28 @@ class Boot:
         return at.time >= self.not_after.time and (self.until is None or at.time < self.until)
 
 
-def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
+class Boots(list[Boot]):
+    """Restarts in order of ``not_after``, and those of each host. Not changed any more once somebody asks."""
+
+    def __init__(self, boots: Iterable[Boot] = ()) -> None:
+        super().__init__(boots)
+        self._of: dict[int, list[Boot]] = {}
+
+    def of(self, host: int) -> list[Boot]:
+        """Those of one host, in order."""
+        if not self._of:
+            for boot in self:
+                self._of.setdefault(boot.host, []).append(boot)
+        return self._of.get(host, [])
+
+
+def life_at(found: Boots, host: int, time: int) -> Boot | None:
     """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one. ``found`` is in
     order of ``not_after``.
     """
-    behind = bisect_left(found, time + 1, key=lambda boot: boot.not_after.time)
-    return next((found[n] for n in range(behind - 1, -1, -1) if found[n].host == host), None)
+    of = found.of(host)
+    behind = bisect_left(of, time + 1, key=lambda boot: boot.not_after.time)
+    return of[behind - 1] if behind else None
 
 
 def look_back(found: list[Boot], requests: Requests) -> None:

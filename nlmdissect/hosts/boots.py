@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
-from nlmdissect.hosts.boot import HEARSAY, Boot
+from nlmdissect.hosts.boot import HEARSAY, Boot, Boots
 from nlmdissect.hosts.implementations import LONGEST_GRACE, START_UP, UNKNOWN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
@@ -54,7 +54,7 @@ class _Life:
 
 def boots(
     signs: list[Sign], streams: list[Stream], lives: Lives, endpoints: Endpoints
-) -> tuple[list[Boot], list[Sign]]:
+) -> tuple[Boots, list[Sign]]:
     """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one.
 
     Loopback addresses do not restart: what happens there has its own clock and belongs to the host, not to 127.0.0.1.
@@ -77,7 +77,7 @@ def boots(
     found.sort(key=lambda boot: boot.not_after)
     for number, boot in enumerate(found):
         boot.number = number
-    return found, stray
+    return Boots(found), stray
 
 
 class _Reader:
