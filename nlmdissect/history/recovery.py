@@ -154,7 +154,8 @@ class Recoveries:
     def _senders(self, host: int) -> list[int]:
         """Who notifies for a host."""
         if host not in self._whose:
-            near = {*self.names.alike(host), *self._roleless} & self._senders_all.keys()
+            others = bool(self.names.resolved.said) or "server" in self.names.roles.get(host, ())
+            near = {*self.names.alike(host), *(self._roleless if others else ())} & self._senders_all.keys()
             some = sorted(near, key=self._senders_all.__getitem__)
             self._whose[host] = [sender for sender in some if self.names.notifies_for(sender, host)]
         return self._whose[host]

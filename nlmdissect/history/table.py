@@ -24,6 +24,8 @@ from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import SETTLED, Piece, between, conflicts, cut, holes, in_conflict, put
 
 ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
+ENDED_BEFORE = frozenset({H.ORPHANED, H.RECLAIMING, H.LOST, H.STOLEN, H.DEAD})
+AGAIN = 100_000  # times that a restart comes over a lock that an earlier one had ended already
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class LockTable:
     collisions: list[Grant] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    again: int = 0  # how often a restart came over a lock that one had ended before; more than AGAIN are not followed
     orphans: list[Piece] = field(default_factory=list)  # as each was then; fates may be about parts of it
     _split: set[int] = field(default_factory=set)  # holds that were ever in several pieces
     _closed: set[int] = field(default_factory=set)  # those of them that are over unless a part is left
@@ -145,6 +148,8 @@ class LockTable:
 
     def _client_event(self, file: File, owner: Owner, piece: Piece, event: E, at: At) -> None:
         before = piece.state
+        if event is E.CLIENT_RESTARTED and self._too_often(file, owner, piece, at):
+            return
         self._step(piece, event, at)
         if piece.state is H.RELEASED:
             if before in (H.ORPHANED, H.RECLAIMING):
@@ -153,12 +158,22 @@ class LockTable:
         elif piece.state is not before:
             self.pieces.restated(file, owner, piece)
 
+    def _too_often(self, file: File, owner: Owner, piece: Piece, at: At) -> bool:
+        """Whether a lock that a restart had ended before is not followed over one more: there were too many."""
+        if piece.state not in ENDED_BEFORE:
+            return False
+        self.again += 1
+        if self.again > AGAIN:
+            self._drop(file, owner, piece, at, "restarted too often")
+        return self.again > AGAIN
+
     def server_restarted(self, boot: Boot) -> None:
         """The server forgot everything; what clients believe to hold are orphans of this restart."""
         at = boot.not_after
         for file, owner, piece in list(self.of(server=boot.host)):
-            before = piece.state
-            if before in (H.ORPHANED, H.RECLAIMING):
+            if self._too_often(file, owner, piece, at):
+                continue
+            if piece.state in (H.ORPHANED, H.RECLAIMING):
                 self._fate(Claim.whole(file, owner, piece), piece, Outcome.SUPERSEDED, at)
             self._step(piece, E.SERVER_RESTARTED, at)
             if piece.state is H.ORPHANED:

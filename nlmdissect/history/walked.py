@@ -14,6 +14,7 @@ from nlmdissect.machines.machine import Step
 from nlmdissect.machines.monitor import MONITOR
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.machines.request import REQUEST, R
+from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.requests import Answer, Request
 
 MACHINES = (REQUEST.name, HOLD.name, MONITOR.name)
@@ -47,6 +48,7 @@ class Walked:
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
     _holds: list[Row] = field(default_factory=list)
+    _by_file: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
 
     @property
     def hold_count(self) -> int:
@@ -60,6 +62,14 @@ class Walked:
             calm = self.calm.rows(len(self.table.rows))
             self._holds = sorted([*self.table.rows, *calm], key=lambda row: (row.granted, row.hold))
         return self._holds
+
+    def holds_over(self, file: File, start: int, end: int) -> list[Row]:
+        """The holds of a file that overlap a range, in the order of their grants."""
+        if not self._by_file:
+            for place, row in enumerate(self.holds):
+                self._by_file.setdefault(row.file, Spans()).add(row.start, row.end, place)
+        spans = self._by_file.get(file)
+        return [self.holds[place] for place in sorted(spans.over(start, end))] if spans is not None else []
 
     @property
     def steps(self) -> list[Step]:

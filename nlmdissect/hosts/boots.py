@@ -36,6 +36,7 @@ NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE, What.VERIFIER})
 VERIFIERS = frozenset({What.VERIFIER, What.UNSURE_VERIFIER})
 EVIDENCE = 12
+MANY = 100  # signs that wait for others; of more, the first ones and the last ones are kept
 
 
 @dataclass(slots=True)
@@ -179,6 +180,8 @@ class _Reader:
     def _hold(self, sign: Sign) -> None:
         pending = [p for p in self.life.pending if sign.at.time - p.at.time < SIGNS_TOGETHER]
         pending.append(sign)
+        if len(pending) > MANY:
+            del pending[MANY // 2]
         self.life.pending = pending
         pending = [p for p in pending if _of_one_restart(p, sign)]
         kinds = {(p.what, p.key): STRENGTH[p.what] for p in pending}
