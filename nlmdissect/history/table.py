@@ -30,7 +30,7 @@ AGAIN = 100_000  # times that a restart comes over a lock that an earlier one ha
 
 @dataclass(slots=True)
 class LockTable:
-    """Everything that servers and clients believe of locks, and what became of it."""
+    """What servers and clients believe of locks, and what became of it."""
 
     pieces: Pieces = field(default_factory=Pieces)
     fates: list[Fate] = field(default_factory=list)
@@ -38,16 +38,16 @@ class LockTable:
     collisions: list[Grant] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    again: int = 0  # how often a restart came over a lock that one had ended before; more than AGAIN are not followed
+    again: int = 0  # how often a restart came over a lock that one had ended before
     orphans: list[Piece] = field(default_factory=list)  # as each was then; fates may be about parts of it
     _split: set[int] = field(default_factory=set)  # holds that were ever in several pieces
     _closed: set[int] = field(default_factory=set)  # those of them that are over unless a part is left
 
     def owner_of(self, claim: Claim) -> Owner:
         """Who of this client and svid has exactly this range; the owner of the claim if nobody has."""
-        owners = self.pieces.owners(claim.file)
         for owner in self.pieces.same(claim.file, claim.owner.client, claim.owner.svid):
-            if [(p.start, p.end) for p in within(owners[owner], claim.start, claim.end)] == [(claim.start, claim.end)]:
+            of = within(self.pieces.owners(claim.file)[owner], claim.start, claim.end)
+            if [(piece.start, piece.end) for piece in of] == [(claim.start, claim.end)]:
                 return owner
         return claim.owner
 
@@ -160,12 +160,10 @@ class LockTable:
 
     def _too_often(self, file: File, owner: Owner, piece: Piece, at: At) -> bool:
         """Whether a lock that a restart had ended before is not followed over one more: there were too many."""
-        if piece.state not in ENDED_BEFORE:
-            return False
-        self.again += 1
-        if self.again > AGAIN:
+        self.again += (again := piece.state in ENDED_BEFORE)
+        if often := again and self.again > AGAIN:
             self._drop(file, owner, piece, at, "restarted too often")
-        return self.again > AGAIN
+        return often
 
     def server_restarted(self, boot: Boot) -> None:
         """The server forgot everything; what clients believe to hold are orphans of this restart."""
@@ -221,17 +219,14 @@ class LockTable:
         file, owner, owners = claim.file, claim.owner, self.pieces.owners(claim.file)
         for other in self.pieces.over(claim, settled=False):
             pieces = owners[other]
-            if pieces[-1].end < claim.start or pieces[0].start > claim.end:
-                continue
             if (other.client, other.svid) == (owner.client, owner.svid) or not in_conflict(pieces, *claim[2:]):
                 continue
             inside, outside = self._cut(claim, other)
             for piece in inside:
                 if piece.state in SETTLED or not conflicts(piece, *claim[2:]):
                     continue
-                before, was = piece.state, replace(piece)
+                before, was, number = piece.state, replace(piece), boot.number if boot else piece.boot
                 self._step(piece, E.CONFLICT, at)
-                number = boot.number if boot else piece.boot
                 grant = Grant(file, other, was, before, owner, *claim[2:], at, asked, number)
                 if piece.state is H.STOLEN and before is not H.STOLEN:
                     self.thefts.append(grant)
@@ -291,9 +286,8 @@ class LockTable:
         if len(merged) == len(parts):
             return
         left = {piece.hold for piece in merged}
-        for piece in parts:
-            if piece.hold not in left:
-                self._close(piece, at, "joined")
+        for piece in (piece for piece in parts if piece.hold not in left):
+            self._close(piece, at, "joined")
 
     def _go_on(self, pieces: list[Piece]) -> None:
         """A hold of which a part is left is not over."""

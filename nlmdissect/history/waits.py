@@ -22,6 +22,7 @@ from nlmdissect.rpc.requests import Answer, Request
 
 FEW = 100  # waits for one file: of more, only those that overlap are looked at again when something changes
 MANY = 1000  # of these at most
+TOO_MANY = f"more than {MANY} requests waited for one file at a time"
 BLOCKERS = 100  # pieces in the way of a wait that are kept
 
 Held = tuple[File, Owner, Piece]

@@ -33,7 +33,7 @@ from nlmdissect.machines.ranges import Piece
 from nlmdissect.machines.spans import Ranged
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
-from nlmdissect.rpc.requests import BLOCKED, GRANTED, UNREADABLE, Answer, Op, Request, Requests
+from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request, Requests, asked_at, is_late_copy
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
 FEW = 32  # open requests of one owner for one file; of more, only those are looked at that overlap
@@ -88,7 +88,8 @@ class _Walker:
         self.waits = Waiting()
         self.watching = Watching()
         nothing = np.zeros(0, np.int64)
-        self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, edges=self.watching.edges)
+        self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, self.waits.crowded)
+        self.done.edges = self.watching.edges
         self.states: dict[int, request.R] = {}
         # requests that were asked and not decided, or given up and perhaps under way; of each host, and of each owner
         self.open: dict[int, dict[int, Request]] = defaultdict(dict)
@@ -132,9 +133,9 @@ class _Walker:
         """An answer arrived."""
         if answer.status == UNREADABLE:
             return
-        if r.op is Op.LOCK and _is_late_copy(r, answer):
+        if r.op is Op.LOCK and is_late_copy(r, answer):
             return  # of a copy that was under way: it may come after the UNLOCK
-        at, asked = answer.at, _asked(r, answer)
+        at, asked = answer.at, asked_at(r, answer)
         boot = life_at(self.boots, r.server, at.time)
         self._request_step(number, events.of_request(answer.status), at)
         if events.of_request(answer.status) is request.E.GRANTED and number in self.states:
@@ -291,17 +292,3 @@ class _Walker:
 
 def _whose(r: Request) -> tuple[int, ...]:
     return r.server, r.fh, r.client, r.svid
-
-
-def _asked(r: Request, answer: Answer) -> At:
-    """The transmission that an answer answers: the last one before it."""
-    before = [send.at for send in r.sends if send.order < answer.order]
-    return before[-1] if before else r.at
-
-
-def _is_late_copy(r: Request, answer: Answer) -> bool:
-    """Whether a request was granted before, and not sent again since."""
-    granted = next((a for a in r.answers if a.status == GRANTED), None)
-    if granted is None or granted.order >= answer.order:
-        return False
-    return not any(granted.order < send.order < answer.order for send in r.sends)

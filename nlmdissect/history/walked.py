@@ -36,12 +36,14 @@ class Reclaim:
 @dataclass(slots=True)
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
-    decided when the walk ended. ``calm`` are the holds that were not walked, and ``loud`` the steps of everything else.
+    decided when the walk ended; for files that are ``crowded`` too many waited at a time to follow each. ``calm`` are
+    the holds that were not walked, and ``loud`` the steps of everything else.
     """
 
     table: LockTable
     calm: Calm
     waits: list[Wait] = field(default_factory=list)
+    crowded: set[File] = field(default_factory=set)
     reclaims: list[Reclaim] = field(default_factory=list)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     undecided: list[tuple[Request, R]] = field(default_factory=list)
