@@ -26,6 +26,8 @@ from support.reading import read_frames
 from nlmdissect.capture import fragments, tables, unpack
 from nlmdissect.capture.files import open_recording
 from nlmdissect.errors import CaptureError
+from nlmdissect.history import history as building
+from nlmdissect.history import table, waits
 from nlmdissect.history.history import History, read_history
 from nlmdissect.rules import nlm022_wait_cycle, run
 
@@ -45,8 +47,9 @@ def worked(frames: adversaries.Frames, path: Path) -> tuple[float, History]:
 
 @pytest.mark.parametrize("make", adversaries.ALL, ids=lambda make: make.__name__)
 def test_work_grows_with_size(make: Callable[[int], adversaries.Frames], tmp_path: Path) -> None:
-    small, _ = min((worked(make(SMALL), tmp_path / "small.pcap") for _ in range(2)), key=lambda run: run[0])
-    large, history = worked(make(SMALL * MORE), tmp_path / "large.pcap")
+    size = SMALL // 4 if make in adversaries.COSTLY else SMALL
+    small, _ = min((worked(make(size), tmp_path / "small.pcap") for _ in range(2)), key=lambda run: run[0])
+    large, history = worked(make(size * MORE), tmp_path / "large.pcap")
     assert large < GROWTH * max(small, LEAST)
     assert len(history.defects) < 20  # of one kind they are counted, not listed
 
@@ -81,6 +84,29 @@ def test_rivals_are_told_once_each(tmp_path: Path) -> None:
     """Steps of the machines, not time: what is in doubt already is not doubted again for each further owner."""
     _, history = worked(adversaries.rivals(100), tmp_path / "rivals.pcap")
     assert len(history.walked.table.steps) < 5 * 100
+
+
+def test_restarts_over_what_restarts_had_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they came over too often is not followed, nothing is said of it, and that is said."""
+    for module in (table, building):
+        monkeypatch.setattr(module, "AGAIN", 1000)
+    _, read = worked(adversaries.superseded(60), tmp_path / "superseded.pcap")
+    assert [(d.reason, d.count) for d in read.defects if d.layer == "locks"] == [("restarted_too_often", 60)]
+    assert len(read.walked.table.fates) == 1000
+    assert not list(read.walked.table.of())
+    assert {row.how for row in read.walked.table.rows} == {"restarted too often"}
+
+
+def test_more_waits_than_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of waits that nobody looked at again the rules say that they do not know."""
+    monkeypatch.setattr(waits, "MANY", 20)
+    frames = [*adversaries.waiters(30), *adversaries.asked(40, adversaries.unlock(0, 10), adversaries.UNLOCK, time=5.0)]
+    frames += adversaries.asked(41, adversaries.lock(start=2**40), time=3600.0)
+    _, read = worked(frames, tmp_path / "waits.pcap")
+    assert len(read.walked.crowded) == 1
+    findings, results = run(read)
+    assert not [f for f in findings if f.code == "NLM009"]
+    assert [r.reasons[0] for r in results if r.rule.code == "NLM009"] == [waits.TOO_MANY]
 
 
 def test_one_packet_of_too_many_fragments_is_dropped_alone() -> None:

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from nlmdissect.findings import At
 from nlmdissect.groups import mixed
+from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.calls import I64, RPC_STATUS
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
 Who = tuple[int, int, int, int]  # server, client, fh, svid
 RPC_ERRORS = frozenset(RPC_STATUS[1:])
+FEW = 100  # transmissions that are looked through for those that overlap
 GIVING_UP = (Op.CANCEL, Op.UNLOCK)
 
 
@@ -58,6 +60,8 @@ class Dealings:
     _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
     _granted: dict[tuple[Who, int, int], list[At]] = field(default_factory=dict)  # by accepted callbacks
     _said: dict[Who, list[Said]] = field(default_factory=dict)
+    _files: dict[tuple[int, int], Spans] = field(default_factory=dict)  # the numbers of all requests, by their ranges
+    _spans: dict[Who, Spans] = field(default_factory=dict)  # places in ``_said``
     _rows: tuple[NDArray[np.uint64], I64] | None = None  # of all owners, sorted by what is mixed of them
 
     def said(self, whose: Who) -> list[Said]:
@@ -79,12 +83,42 @@ class Dealings:
         key = mixed(*np.array([whose]).T)[0]
         return rows[np.searchsorted(keys, key) : np.searchsorted(keys, key, "right")]
 
+    def over(self, server: int, fh: int, start: int, end: int) -> list[Request]:
+        """All requests about a file that overlap a range, in order."""
+        spans = self._files.get((server, fh))
+        if spans is None:
+            spans, said = Spans(), self.requests.said
+            for number in self.requests.about(server, fh).nonzero()[0].tolist():
+                if said.start[number] <= said.end[number]:
+                    spans.add(int(said.start[number]), int(said.end[number]), number)
+            self._files[server, fh] = spans
+        return self.requests.take(np.array(sorted(spans.over(start, end)), np.int64))
+
+    def between(self, whose: Who, after: At, before: At) -> Iterator[Request]:
+        """What an owner sent about a file between two moments."""
+        of = self.said(whose)
+        for said in of[bisect_right(of, after, key=lambda s: s.at) :]:
+            if said.at >= before:
+                return
+            yield said.request
+
     def about(self, r: Request, after: At) -> Iterator[Said]:
         """What the owner of ``r`` said after a moment about a range that overlaps that of ``r``."""
-        of = self.said(who(r))
-        for said in of[bisect_right(of, after, key=lambda s: s.at) :]:
+        whose = who(r)
+        of = self.said(whose)
+        first = bisect_right(of, after, key=lambda s: s.at)
+        for said in of[first : first + FEW]:
             if said.request.start <= r.end and r.start <= said.request.end:
                 yield said
+        if first + FEW >= len(of):
+            return
+        spans = self._spans.get(whose)
+        if spans is None:
+            spans = self._spans[whose] = Spans()
+            for place, said in enumerate(of):
+                if said.request.start <= said.request.end:
+                    spans.add(said.request.start, said.request.end, place)
+        yield from (of[place] for place in sorted(spans.over(r.start, r.end)) if place >= first + FEW)
 
     def served(self, r: Request, after: At) -> At | None:
         """When the owner of ``r`` was first granted its whole range after a moment, by an answer or a callback."""

@@ -21,8 +21,9 @@ from nlmdissect.history.held_off import HeldOff, held_off
 from nlmdissect.history.notices import Notices, notices
 from nlmdissect.history.recovery import Recoveries, Recovery
 from nlmdissect.history.spurious import Spurious, spurious
+from nlmdissect.history.table import AGAIN
 from nlmdissect.history.walk import Walked, walk
-from nlmdissect.hosts.boot import Boot, look_back
+from nlmdissect.hosts.boot import Boot, Boots, look_back
 from nlmdissect.hosts.boots import boots
 from nlmdissect.hosts.deaths import Death, deaths
 from nlmdissect.hosts.given import Whose, owners, with_loopbacks
@@ -65,7 +66,7 @@ class History:
     names: Names
     guesses: dict[int, Guess]
     signs: list[Sign]
-    boots: list[Boot]
+    boots: Boots
     stray: list[Sign]
     unreached: list[Unreached]
     lives: Lives
@@ -185,6 +186,8 @@ def build(
     spans = {n: (s.first, s.last) for n, s in enumerate(sources) if s.first is not None and s.last is not None}
     heard = loopback(calls, texts, who, spans, owners(sources, whose or {}, who))
     walked = walk(calls, asked, restarts, who, heard)
+    if (often := walked.table.again - AGAIN) > 0:
+        defects.append(Defect(0, 0, "locks", "restarted_too_often", often))
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked.where(asked.is_a(Op.FREE_ALL)):
         freed[r.client, r.server].append(r.at)

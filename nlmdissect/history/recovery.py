@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
+from itertools import takewhile
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Sent, Try, within
 from nlmdissect.history.walk import Walked
-from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.boot import Boot, Boots
 from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
-from nlmdissect.hosts.names import Names, first_label, same_host
+from nlmdissect.hosts.names import Names, same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.ranges import Piece
 
@@ -111,16 +112,19 @@ class Recoveries:
     end: int
     rows: list[Recovery] = field(default_factory=list)
     _whose: dict[int, list[int]] = field(default_factory=dict)  # senders of notices, by whom they notify for
-    _called: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # senders, by what they are called
-    _receivers: dict[int, list[int]] = field(init=False)
+    _senders_all: dict[int, int] = field(default_factory=dict)  # senders, and their places
+    _roleless: list[int] = field(default_factory=list)  # those that may notify for others without a common name
+    _tries: dict[int, list[Try]] = field(default_factory=lambda: defaultdict(list))  # by sender
 
     def __post_init__(self) -> None:
-        self._receivers = self.notices.receivers()
-        for sender in self._receivers:
-            for label in {first_label(name) for name in self.names.claimed.get(sender, ())}:
-                self._called[label].append(sender)
+        self._senders_all = {sender: place for place, sender in enumerate(self.notices.receivers())}
+        self._roleless = [sender for sender in self._senders_all if not self.names.roles.get(sender)]
+        for (sender, _), tries in self.notices.tries.items():
+            self._tries[sender] += tries
+        for tries in self._tries.values():
+            tries.sort(key=lambda t: t.at)
 
-    def read(self, boots: list[Boot], walked: Walked) -> list[Recovery]:
+    def read(self, boots: Boots, walked: Walked) -> list[Recovery]:
         """One row for each restart and peer, in time order."""
         fates_of, reclaims_of = defaultdict(list), defaultdict(list)
         for fate in walked.table.fates:
@@ -135,46 +139,31 @@ class Recoveries:
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
-            tries = self.notices.tries
-            told = {
-                receiver
-                for sender in self._senders(boot.host)
-                for receiver in self._receivers.get(sender, ())
-                if next(within(tries.get((sender, receiver), []), boot), None)
-            }
-            for peer in sorted(clients | ((told - servers) & self._clients(boot.host))):
-                self.rows.append(
-                    self._row(boot, peer, "client", [f for f in fates if f.owner.client == peer], [], reclaimers)
-                )
-            for peer in sorted(servers | ((told - clients) & self._servers(boot.host))):
-                self.rows.append(
-                    self._row(boot, peer, "server", [], [item for item in left if item[0].server == peer], reclaimers)
-                )
+            told = {t.receiver for s in self._senders(boot.host) for t in within(self._tries.get(s, []), boot)}
+            fates_with, left_at = defaultdict(list), defaultdict(list)
+            for fate in fates:
+                fates_with[fate.owner.client].append(fate)
+            for item in left:
+                left_at[item[0].server].append(item)
+            for peer in sorted(clients | self._those(told - servers, "client", boot.host, "server")):
+                self.rows.append(self._row(boot, peer, "client", fates_with[peer], [], reclaimers))
+            for peer in sorted(servers | self._those(told - clients, "server", boot.host, "client")):
+                self.rows.append(self._row(boot, peer, "server", [], left_at[peer], reclaimers))
         return self.rows
 
     def _senders(self, host: int) -> list[int]:
         """Who notifies for a host."""
         if host not in self._whose:
-            names, some = self.names, list(self._receivers)
-            if not names.resolved.said and "server" not in names.roles.get(host, ()):  # only a common name tells then
-                labels = {first_label(name) for name in names.claimed.get(host, ())}
-                some = list(dict.fromkeys([host, *(s for label in labels for s in self._called.get(label, ()))]))
-            self._whose[host] = [sender for sender in some if names.notifies_for(sender, host)]
+            others = bool(self.names.resolved.said) or "server" in self.names.roles.get(host, ())
+            near = {*self.names.alike(host), *(self._roleless if others else ())} & self._senders_all.keys()
+            some = sorted(near, key=self._senders_all.__getitem__)
+            self._whose[host] = [sender for sender in some if self.names.notifies_for(sender, host)]
         return self._whose[host]
 
-    def _clients(self, host: int) -> set[int]:
-        return {
-            h
-            for h, roles in self.names.roles.items()
-            if "client" in roles and "server" in self.names.roles.get(host, ())
-        }
-
-    def _servers(self, host: int) -> set[int]:
-        return {
-            h
-            for h, roles in self.names.roles.items()
-            if "server" in roles and "client" in self.names.roles.get(host, ())
-        }
+    def _those(self, peers: set[int], role: str, host: int, other: str) -> set[int]:
+        """Which of the peers have a role, if the host has the other one."""
+        roles = self.names.roles
+        return {peer for peer in peers if role in roles.get(peer, ())} if other in roles.get(host, ()) else set()
 
     def _row(
         self,
@@ -262,13 +251,7 @@ class Recoveries:
 
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""
-        earlier = [
-            o.name
-            for (sender, _), tries in self.notices.tries.items()
-            if sender == boot.host
-            for o in tries
-            if o.at < boot.not_after
-        ]
+        earlier = {o.name for o in takewhile(lambda o: o.at < boot.not_after, self._tries.get(boot.host, ()))}
         known = [*earlier, *self.names.unannounced[boot.host]]
         return not known or any(same_host(t.name, name) for name in known)
 

@@ -68,15 +68,14 @@ def _silence(
             sends = [send for send in sends if send.at.time >= boot.not_after.time]
             first = sends[0].at.time if sends else end
     if answer is None and sends:
-        end = min([end, *_gave_up(r, dealings, sends[0].at)])
+        end = min(end, _gave_up(r, dealings, sends[0].at, end))
     if sends:
         yield Silence(r, tuple(sends), end, answer)
 
 
-def _gave_up(r: Request, dealings: Dealings, after: At) -> list[int]:
+def _gave_up(r: Request, dealings: Dealings, after: At, end: int) -> int:
     """When the client took a request back: it sent an UNLOCK or a CANCEL of the range that was answered."""
-    return [
-        said.at.time
-        for said in (dealings.about(r, after) if r.readable else ())
-        if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers
-    ]
+    for said in dealings.about(r, after) if r.readable else ():
+        if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers:
+            return said.at.time
+    return end

@@ -7,12 +7,13 @@ seconds later.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 
 from nlmdissect.findings import At
 from nlmdissect.history.notices import Notices, Try
-from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.boot import Boots, life_at
 from nlmdissect.hosts.boots import NOTIFY_WITHIN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.names import Names
@@ -31,8 +32,11 @@ class Spurious:
     tries: tuple[Try, ...]
 
 
-def spurious(notices: Notices, stray: list[Sign], boots: list[Boot], names: Names, lives: Lives) -> list[Spurious]:
+def spurious(notices: Notices, stray: list[Sign], boots: Boots, names: Names, lives: Lives) -> list[Spurious]:
     """All of them, by host and sender."""
+    restarts: dict[int, list[int]] = defaultdict(list)
+    for boot in boots:
+        restarts[boot.host].append(boot.not_after.time)
     refuted: dict[tuple[int, int], list[At]] = defaultdict(list)  # by host and state: a notice goes to many, and twice
     for sign in stray:
         refuted[sign.host, sign.value].append(sign.at)
@@ -47,7 +51,8 @@ def spurious(notices: Notices, stray: list[Sign], boots: list[Boot], names: Name
                 if sender in (host, *names.called(t.name)):
                     continue  # it speaks for itself, or for a host of its own name
                 time = t.at.time
-                restarted = any(b.host == host and abs(b.not_after.time - time) < NEAR for b in boots)
+                near = bisect_right(restarts[host], time - NEAR)
+                restarted = near < len(restarts[host]) and restarts[host][near] < time + NEAR
                 if not restarted and lives.lived_on(host, time, time):
                     found[host, sender].append(t)
     return [Spurious(host, sender, tuple(sorted(of, key=lambda t: t.at))) for (host, sender), of in found.items()]

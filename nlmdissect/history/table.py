@@ -12,54 +12,48 @@ client with one svid are never in conflict here.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import UNLOCKED, Claim, Fate, File, Grant, Outcome, Owner, Row
+from nlmdissect.history.pieces import Pieces, within
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.hold import HOLD, E, H
 from nlmdissect.machines.machine import Step
 from nlmdissect.machines.ranges import SETTLED, Piece, between, conflicts, cut, holes, in_conflict, put
 
 ALIVE = frozenset({H.HELD, H.HANDED, H.EXPOSED, H.DOUBTED, H.RELEASING})  # granted again, it is the same hold
+ENDED_BEFORE = frozenset({H.ORPHANED, H.RECLAIMING, H.LOST, H.STOLEN, H.DEAD})
+AGAIN = 100_000  # times that a restart comes over a lock that an earlier one had ended already
 
 
 @dataclass(slots=True)
 class LockTable:
-    """``pieces[file][owner]`` are the sorted, disjoint pieces of one owner on one file."""
+    """What servers and clients believe of locks, and what became of it."""
 
-    pieces: dict[File, dict[Owner, list[Piece]]] = field(default_factory=lambda: defaultdict(dict))
+    pieces: Pieces = field(default_factory=Pieces)
     fates: list[Fate] = field(default_factory=list)
     thefts: list[Grant] = field(default_factory=list)
     collisions: list[Grant] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    again: int = 0  # how often a restart came over a lock that one had ended before
     orphans: list[Piece] = field(default_factory=list)  # as each was then; fates may be about parts of it
-    _exclusive: dict[File, dict[Owner, bool]] = field(default_factory=lambda: defaultdict(dict))  # who may be so
     _split: set[int] = field(default_factory=set)  # holds that were ever in several pieces
     _closed: set[int] = field(default_factory=set)  # those of them that are over unless a part is left
 
-    def owners(self, file: File) -> dict[Owner, list[Piece]]:
-        """Who has pieces of a file; empty if nobody has."""
-        return self.pieces.get(file, {})
-
     def owner_of(self, claim: Claim) -> Owner:
         """Who of this client and svid has exactly this range; the owner of the claim if nobody has."""
-        who = (claim.owner.client, claim.owner.svid)
-        for owner, pieces in self.owners(claim.file).items():
-            if (owner.client, owner.svid) == who and any((p.start, p.end) == (claim.start, claim.end) for p in pieces):
+        for owner in self.pieces.same(claim.file, claim.owner.client, claim.owner.svid):
+            of = within(self.pieces.owners(claim.file)[owner], claim.start, claim.end)
+            if [(piece.start, piece.end) for piece in of] == [(claim.start, claim.end)]:
                 return owner
         return claim.owner
 
     def of(self, server: int | None = None, client: int | None = None) -> Iterator[tuple[File, Owner, Piece]]:
         """All pieces, of one server or one client if given."""
-        for file, owners in self.pieces.items():
-            if server is None or file.server == server:
-                for owner, pieces in owners.items():
-                    if client is None or owner.client == client:
-                        yield from ((file, owner, piece) for piece in pieces)
+        return self.pieces.of(server, client)
 
     def grant(self, claim: Claim, event: E, at: At, asked: At, boot: Boot | None = None,
               monitored: bool = True) -> None:  # fmt: skip
@@ -154,18 +148,30 @@ class LockTable:
 
     def _client_event(self, file: File, owner: Owner, piece: Piece, event: E, at: At) -> None:
         before = piece.state
+        if event is E.CLIENT_RESTARTED and self._too_often(file, owner, piece, at):
+            return
         self._step(piece, event, at)
         if piece.state is H.RELEASED:
             if before in (H.ORPHANED, H.RECLAIMING):
                 self._fate(Claim.whole(file, owner, piece), piece, Outcome.GONE, at)
             self._drop(file, owner, piece, at, event.value)
+        elif piece.state is not before:
+            self.pieces.restated(file, owner, piece)
+
+    def _too_often(self, file: File, owner: Owner, piece: Piece, at: At) -> bool:
+        """Whether a lock that a restart had ended before is not followed over one more: there were too many."""
+        self.again += (again := piece.state in ENDED_BEFORE)
+        if often := again and self.again > AGAIN:
+            self._drop(file, owner, piece, at, "restarted too often")
+        return often
 
     def server_restarted(self, boot: Boot) -> None:
         """The server forgot everything; what clients believe to hold are orphans of this restart."""
         at = boot.not_after
         for file, owner, piece in list(self.of(server=boot.host)):
-            before = piece.state
-            if before in (H.ORPHANED, H.RECLAIMING):
+            if self._too_often(file, owner, piece, at):
+                continue
+            if piece.state in (H.ORPHANED, H.RECLAIMING):
                 self._fate(Claim.whole(file, owner, piece), piece, Outcome.SUPERSEDED, at)
             self._step(piece, E.SERVER_RESTARTED, at)
             if piece.state is H.ORPHANED:
@@ -173,6 +179,8 @@ class LockTable:
                 self._orphaned(piece)
             elif piece.state is H.RELEASED:
                 self._drop(file, owner, piece, at, "server restarted")
+                continue
+            self.pieces.restated(file, owner, piece)
 
     def finish(self) -> None:
         """Orphans that nothing decided."""
@@ -208,20 +216,17 @@ class LockTable:
         return found
 
     def _take_from_others(self, claim: Claim, at: At, asked: At, boot: Boot | None) -> None:
-        file, owner, owners = claim.file, claim.owner, self.owners(claim.file)
-        for other in list(owners if claim.exclusive else self._exclusive[file]):
-            pieces = owners.get(other)
-            if not pieces or pieces[-1].end < claim.start or pieces[0].start > claim.end:
-                continue
+        file, owner, owners = claim.file, claim.owner, self.pieces.owners(claim.file)
+        for other in self.pieces.over(claim, settled=False):
+            pieces = owners[other]
             if (other.client, other.svid) == (owner.client, owner.svid) or not in_conflict(pieces, *claim[2:]):
                 continue
             inside, outside = self._cut(claim, other)
             for piece in inside:
                 if piece.state in SETTLED or not conflicts(piece, *claim[2:]):
                     continue
-                before, was = piece.state, replace(piece)
+                before, was, number = piece.state, replace(piece), boot.number if boot else piece.boot
                 self._step(piece, E.CONFLICT, at)
-                number = boot.number if boot else piece.boot
                 grant = Grant(file, other, was, before, owner, *claim[2:], at, asked, number)
                 if piece.state is H.STOLEN and before is not H.STOLEN:
                     self.thefts.append(grant)
@@ -257,9 +262,7 @@ class LockTable:
             self._closed.add(piece.hold)
 
     def _cut(self, claim: Claim, owner: Owner | None = None) -> tuple[list[Piece], list[Piece]]:
-        pieces = self.owners(claim.file).get(owner or claim.owner, [])
-        if claim.exclusive and owner is None:
-            self._exclusive[claim.file][claim.owner] = True
+        pieces = self.pieces.owners(claim.file).get(owner or claim.owner, [])
         inside, outside = cut(pieces, claim.start, claim.end)
         if len(inside) + len(outside) > len(pieces):
             self._split.update(piece.hold for piece in inside)
@@ -267,27 +270,24 @@ class LockTable:
 
     def _drop(self, file: File, owner: Owner, piece: Piece, at: At, how: str) -> None:
         self._close(piece, at, how)
-        _, outside = cut(self.pieces[file][owner], piece.start, piece.end)
+        _, outside = cut(self.pieces.owners(file)[owner], piece.start, piece.end)
         self._set(Claim.whole(file, owner, piece), [], outside)
 
     def _set(self, claim: Claim, inside: list[Piece], outside: list[Piece]) -> None:
         merged = between([piece for piece in inside if piece.state is not H.RELEASED], outside, claim.start)
+        self.pieces.keep(*claim[:2], merged, claim.start, claim.end)
         if merged:
-            self.pieces[claim.file][claim.owner] = merged
             self._go_on(merged)
-        else:
-            self.pieces[claim.file].pop(claim.owner, None)
 
     def _put(self, claim: Claim, merged: list[Piece], parts: list[Piece], at: At) -> None:
         """Keep what an owner has after a grant. Holds of ``parts`` that are in none of ``merged`` went into another."""
-        self.pieces[claim.file][claim.owner] = merged
+        self.pieces.keep(*claim[:2], merged, claim.start, claim.end)
         self._go_on(merged)
         if len(merged) == len(parts):
             return
         left = {piece.hold for piece in merged}
-        for piece in parts:
-            if piece.hold not in left:
-                self._close(piece, at, "joined")
+        for piece in (piece for piece in parts if piece.hold not in left):
+            self._close(piece, at, "joined")
 
     def _go_on(self, pieces: list[Piece]) -> None:
         """A hold of which a part is left is not over."""

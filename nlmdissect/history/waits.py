@@ -7,14 +7,23 @@ never by cookie.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from nlmdissect.findings import At
-from nlmdissect.history.fates import File, Owner
+from nlmdissect.history.fates import Claim, File, Owner
+from nlmdissect.history.pieces import within
 from nlmdissect.history.table import LockTable
 from nlmdissect.hosts.boot import Boot
 from nlmdissect.machines.ranges import Piece, conflicts
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import Answer, Request
+
+FEW = 100  # waits for one file: of more, only those that overlap are looked at again when something changes
+MANY = 1000  # of these at most
+TOO_MANY = f"more than {MANY} requests waited for one file at a time"
+BLOCKERS = 100  # pieces in the way of a wait that are kept
 
 Held = tuple[File, Owner, Piece]
 Key = tuple[int, int, int, int]  # client, svid, start, end
@@ -45,72 +54,116 @@ class Wait:
 
 @dataclass(slots=True)
 class Waiting:
-    """Keeps the waits while the events are walked: ``open`` ones by file, and ``all`` there ever were."""
+    """Keeps the waits while the events are walked: the open ones by file, by owner and by host, and ``all`` there ever
+    were. ``crowded`` are the files for which more than MANY waited at a time.
+    """
 
-    open: dict[File, dict[Key, Wait]] = field(default_factory=dict)
     all: list[Wait] = field(default_factory=list)
+    crowded: set[File] = field(default_factory=set)
+    _open: dict[int, Wait] = field(default_factory=dict)  # by number
+    _exactly: dict[tuple[File, Key], Wait] = field(default_factory=dict)
+    _files: Ranged[File] = field(default_factory=lambda: Ranged(FEW))
+    _owners: Ranged[tuple[File, int, int]] = field(default_factory=lambda: Ranged(FEW))
+    _hosts: dict[int, dict[int, Wait]] = field(default_factory=dict)
 
     def find(self, r: Request) -> Wait | None:
         """The wait of exactly this owner and range."""
-        return self.open.get(File(r.server, r.fh), {}).get(_key(r))
+        return self._exactly.get((File(r.server, r.fh), _key(r)))
 
     def blocked(self, number: int, r: Request, answer: Answer, table: LockTable) -> None:
         """A request was answered BLOCKED, for the first time or again."""
-        of = self.open.setdefault(File(r.server, r.fh), {})
-        wait = of.get(_key(r))
+        wait = self.find(r)
         if wait is None:
-            wait = of[_key(r)] = Wait(number, r, answer.at)
-            self.all.append(wait)
+            wait = self._add(Wait(number, r, answer.at))
         wait.polls, wait.last = wait.polls + 1, answer.at
-        wait.blockers = _in_the_way(wait, table)
+        wait.blockers = _but_own(r, _in_the_way(r, table))
         wait.freed = wait.freed_by = None
 
-    def released(self, table: LockTable, file: File, at: At) -> None:
-        """An UNLOCK of this file was carried out: what it was in the way of may be free now."""
-        for wait in self.open.get(file, {}).values():
-            if wait.blockers and wait.freed is None and not _in_the_way(wait, table):
+    def released(self, table: LockTable, r: Request, at: At) -> None:
+        """An UNLOCK was carried out: what it was in the way of may be free now."""
+        for wait, held in self._touched(table, r, lambda wait: bool(wait.blockers) and wait.freed is None):
+            if not held:
                 wait.freed, wait.freed_by = at, wait.blockers[-1]
 
-    def granted(self, table: LockTable, file: File) -> None:
-        """A lock of this file was granted: it may be in the way of others."""
-        for wait in self.open.get(file, {}).values():
-            if wait.freed is not None and (blockers := _in_the_way(wait, table)):
-                wait.blockers, wait.freed, wait.freed_by = blockers, None, None
+    def granted(self, table: LockTable, r: Request) -> None:
+        """A lock was granted: it may be in the way of others."""
+        for wait, held in self._touched(table, r, lambda wait: wait.freed is not None):
+            if held:
+                wait.blockers, wait.freed, wait.freed_by = held, None, None
 
-    def end(self, r: Request, at: At, how: str) -> list[Wait]:
+    def _touched(
+        self, table: LockTable, r: Request, when: Callable[[Wait], bool]
+    ) -> Iterator[tuple[Wait, list[Held]]]:
+        """The waits of this file that are ``when``, and what is in the way of each: the same for one range."""
+        file = File(r.server, r.fh)
+        near = self._files.near(file, r.start, r.end)
+        if len(near) > MANY:
+            self.crowded.add(file)
+        known: dict[tuple[int, int, bool], list[Held]] = {}
+        for number in near[:MANY]:
+            wait = self._open[number]
+            if when(wait):
+                asked = wait.request
+                key = asked.start, asked.end, asked.exclusive
+                if key not in known:
+                    known[key] = _in_the_way(asked, table)
+                yield wait, _but_own(asked, known[key])
+
+    def end(self, r: Request, at: At, how: str) -> None:
         """Waits of this owner inside the range of ``r`` are over."""
-        of = self.open.get(File(r.server, r.fh), {})
-        over = [
-            (key, wait)
-            for key, wait in of.items()
-            if key[:2] == (r.client, r.svid) and r.start <= wait.request.start and wait.request.end <= r.end
-        ]
-        for key, wait in over:
-            wait.ended, wait.how = at, how
-            del of[key]
-        return [wait for _, wait in over]
+        for number in self._owners.near((File(r.server, r.fh), r.client, r.svid), r.start, r.end):
+            wait = self._open[number]
+            if r.start <= wait.request.start and wait.request.end <= r.end:
+                self._end(wait, at, how)
 
     def restarted(self, boot: Boot) -> None:
         """A host restarted: nobody waits there, or it waits no more. A process outlives its lockd, and asks again."""
-        for of in self.open.values():
-            for key, wait in list(of.items()):
-                if boot.host == wait.request.server or (boot.host == wait.request.client and not boot.lived_on):
-                    wait.ended, wait.how = boot.not_after, "restarted"
-                    del of[key]
+        for wait in list(self._hosts.get(boot.host, {}).values()):
+            if boot.host == wait.request.server or not boot.lived_on:
+                self._end(wait, boot.not_after, "restarted")
+
+    def _add(self, wait: Wait) -> Wait:
+        r, number = wait.request, wait.number
+        file = File(r.server, r.fh)
+        self.all.append(wait)
+        self._open[number] = self._exactly[file, _key(r)] = wait
+        self._files.add(file, number, r.start, r.end)
+        self._owners.add((file, r.client, r.svid), number, r.start, r.end)
+        for host in (r.server, r.client):
+            self._hosts.setdefault(host, {})[number] = wait
+        return wait
+
+    def _end(self, wait: Wait, at: At, how: str) -> None:
+        r, number = wait.request, wait.number
+        file = File(r.server, r.fh)
+        wait.ended, wait.how = at, how
+        del self._open[number], self._exactly[file, _key(r)]
+        self._files.discard(file, number)
+        self._owners.discard((file, r.client, r.svid), number)
+        for host in (r.server, r.client):
+            self._hosts[host].pop(number, None)
+
+
+def claim_of(r: Request) -> Claim:
+    """What a request is about."""
+    return Claim(File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive)
 
 
 def _key(r: Request) -> Key:
     return r.client, r.svid, r.start, r.end
 
 
-def _in_the_way(wait: Wait, table: LockTable) -> list[Held]:
-    """What other owners have, or may have, that conflicts with a wait."""
-    r = wait.request
-    file = File(r.server, r.fh)
-    return [
-        (file, owner, replace(piece))
-        for owner, pieces in table.owners(file).items()
-        if (owner.client, owner.svid) != (r.client, r.svid)
-        for piece in pieces
+def _in_the_way(r: Request, table: LockTable) -> list[Held]:
+    """What owners have, or may have, that conflicts with a request, its own owner's too: BLOCKERS pieces at most."""
+    file, claim = File(r.server, r.fh), claim_of(r)
+    held = (
+        (file, owner, piece)
+        for owner in table.pieces.over(claim, settled=True, most=BLOCKERS)
+        for piece in within(table.pieces.owners(file)[owner], r.start, r.end)
         if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive)
-    ]
+    )
+    return [(file, owner, replace(piece)) for file, owner, piece in islice(held, BLOCKERS)]
+
+
+def _but_own(r: Request, held: list[Held]) -> list[Held]:
+    return [item for item in held if (item[1].client, item[1].svid) != (r.client, r.svid)]

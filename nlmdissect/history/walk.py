@@ -15,26 +15,28 @@ import numpy as np
 
 from nlmdissect.findings import At
 from nlmdissect.history.calm import Calm, calm
-from nlmdissect.history.fates import Claim, File, Owner
+from nlmdissect.history.fates import Claim
 from nlmdissect.history.neighbours import neighbours
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait as Wait
-from nlmdissect.history.waits import Waiting
+from nlmdissect.history.waits import Waiting, claim_of
 from nlmdissect.history.walked import Reclaim as Reclaim
 from nlmdissect.history.walked import Walked as Walked
 from nlmdissect.history.watching import Watching
-from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.boot import Boot, Boots, life_at
 from nlmdissect.hosts.grace import in_grace
 from nlmdissect.hosts.loopback import Loopback
 from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.ranges import Piece
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
-from nlmdissect.rpc.requests import BLOCKED, GRANTED, UNREADABLE, Answer, Op, Request, Requests
+from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request, Requests, asked_at, is_late_copy
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
+FEW = 32  # open requests of one owner for one file; of more, only those are looked at that overlap
 UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
 LISTENING = UNDECIDED | {request.R.CANCELLED}
 
@@ -46,7 +48,7 @@ class _Event(NamedTuple):
 
 
 def walk(
-    calls: Calls, requests: Requests, boots: list[Boot], names: Names, heard: Loopback, until: int | None = None,
+    calls: Calls, requests: Requests, boots: Boots, names: Names, heard: Loopback, until: int | None = None,
     shortcut: bool = True,
 ) -> Walked:  # fmt: skip
     """Run every event up to ``until`` (ns; None: to the end) through the machines.
@@ -80,16 +82,19 @@ def walk(
 
 
 class _Walker:
-    def __init__(self, requests: Requests, boots: list[Boot], names: Names) -> None:
+    def __init__(self, requests: Requests, boots: Boots, names: Names) -> None:
         self.requests, self.boots, self.names = requests, boots, names
         self.table = LockTable()
         self.waits = Waiting()
         self.watching = Watching()
         nothing = np.zeros(0, np.int64)
-        self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, edges=self.watching.edges)
+        self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, self.waits.crowded)
+        self.done.edges = self.watching.edges
         self.states: dict[int, request.R] = {}
-        # requests that were asked and not decided, or given up and perhaps under way
-        self.open: dict[File, dict[int, Request]] = defaultdict(dict)
+        # requests that were asked and not decided, or given up and perhaps under way; of each host, and of each owner
+        self.open: dict[int, dict[int, Request]] = defaultdict(dict)
+        self.asked: Ranged[tuple[int, ...]] = Ranged(FEW)
+        self.given_up: Ranged[tuple[int, ...]] = Ranged(FEW)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -111,10 +116,10 @@ class _Walker:
         self._request_step(number, request.E.ASK, at)
         match events.of_call(r):
             case hold.E.UNLOCK:
-                self.table.unlock(_claim(r), hold.E.UNLOCK, at, self._too_late(r.server, at))
+                self.table.unlock(claim_of(r), hold.E.UNLOCK, at, self._too_late(r.server, at))
                 self._given_up(r, at)
             case hold.E.RECLAIM:
-                self.table.ask_reclaim(_claim(r), at)
+                self.table.ask_reclaim(claim_of(r), at)
             case hold.E.CALLBACK if first:
                 self._called_back(r, at)
             case hold.E.FREED if first:
@@ -128,16 +133,16 @@ class _Walker:
         """An answer arrived."""
         if answer.status == UNREADABLE:
             return
-        if r.op is Op.LOCK and _is_late_copy(r, answer):
+        if r.op is Op.LOCK and is_late_copy(r, answer):
             return  # of a copy that was under way: it may come after the UNLOCK
-        at, asked = answer.at, _asked(r, answer)
+        at, asked = answer.at, asked_at(r, answer)
         boot = life_at(self.boots, r.server, at.time)
         self._request_step(number, events.of_request(answer.status), at)
         if events.of_request(answer.status) is request.E.GRANTED and number in self.states:
             self._served(number, r, at)
         match events.of_answer(r, answer.status):
             case hold.E.RECLAIM_REFUSED:
-                before = self.table.refuse_reclaim(_claim(r), answer.status, at, asked, boot)
+                before = self.table.refuse_reclaim(claim_of(r), answer.status, at, asked, boot)
                 self.done.reclaims.append(self._reclaim(r, answer, tuple(before)))
             case (hold.E.GRANTED | hold.E.CALLBACK_REFUSED) as event if r.op is Op.GRANTED:
                 self.table.answer_callback(self._handed(r)[1], event, at)
@@ -146,15 +151,15 @@ class _Walker:
             case (hold.E.GRANTED | hold.E.RECLAIM_GRANTED) as event:
                 if event is hold.E.RECLAIM_GRANTED:
                     self.done.reclaims.append(self._reclaim(r, answer, ()))
-                self.table.grant(_claim(r), event, at, asked, boot, monitored=r.op is not Op.NM_LOCK)
+                self.table.grant(claim_of(r), event, at, asked, boot, monitored=r.op is not Op.NM_LOCK)
                 self.waits.end(r, at, "granted")
-                self.waits.granted(self.table, File(r.server, r.fh))
+                self.waits.granted(self.table, r)
                 if r.op is not Op.NM_LOCK:
                     self.watching.locked(r.server, r.client, at)
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
-                self.table.unlock(_claim(r), event, at, self._too_late(r.server, at))
+                self.table.unlock(claim_of(r), event, at, self._too_late(r.server, at))
                 if event is hold.E.UNLOCK_GRANTED:
-                    self.waits.released(self.table, File(r.server, r.fh), at)
+                    self.waits.released(self.table, r, at)
             case _:
                 self._waits(number, r, answer)
 
@@ -168,7 +173,7 @@ class _Walker:
             self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after, others)
         self.watching.restarted(boot.host, boot.not_after)
         self.waits.restarted(boot)
-        for number, r in [item for of in self.open.values() for item in of.items()]:
+        for number, r in list(self.open[boot.host].items()):
             if r.server == boot.host:
                 self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
             if r.client == boot.host and not boot.lived_on:
@@ -184,7 +189,10 @@ class _Walker:
         return agenda
 
     def _noticed(self, sender: int, receiver: int, at: At) -> None:
-        for client in {owner.client for _, owner, _ in self.table.of(receiver)}:
+        clients = self.table.pieces.clients(receiver)
+        if self.names.roles.get(sender):  # then a common name tells, and nothing else
+            clients = clients & self.names.alike(sender)
+        for client in sorted(clients):
             if client == sender:
                 self.table.noticed(receiver, client, at)
             elif self.names.notifies_for(sender, client):  # servers that go by names free these as well
@@ -195,7 +203,7 @@ class _Walker:
         wait, claim = self._handed(r)
         boot = life_at(self.boots, r.server, at.time)
         self.table.grant(claim, hold.E.CALLBACK, at, wait.request.at if wait is not None else at, boot)
-        self.waits.granted(self.table, claim.file)
+        self.waits.granted(self.table, r)
         if wait is not None:
             wait.called = wait.called or at
         for number, asked in self._asked_for(r):
@@ -204,8 +212,8 @@ class _Walker:
 
     def _handed(self, r: Request) -> tuple[Wait | None, Claim]:
         """What a callback hands to whom: by file, svid and range, never by cookie or caller_name."""
-        wait, claim = self.waits.find(r), _claim(r)
-        owner = self.table.owner_of(claim) if wait is None else _claim(wait.request).owner
+        wait, claim = self.waits.find(r), claim_of(r)
+        owner = self.table.owner_of(claim) if wait is None else claim_of(wait.request).owner
         return wait, claim._replace(owner=owner)
 
     def _waits(self, number: int, r: Request, answer: Answer) -> None:
@@ -221,7 +229,7 @@ class _Walker:
     def _given_up(self, r: Request, at: At) -> None:
         """By CANCEL, or by UNLOCK: the owner wants nothing of this range any more."""
         self.waits.end(r, at, "cancelled")
-        for number, _ in self._asked_for(r):
+        for number, _ in self._asked_for(r, request.E.CANCEL):
             self._request_step(number, request.E.CANCEL, at)
 
     def _served(self, number: int, r: Request, at: At) -> None:
@@ -230,12 +238,18 @@ class _Walker:
             if other != number and self.states[other] is not request.R.ASKED:
                 self._request_step(other, request.E.GRANTED, at)
 
-    def _asked_for(self, r: Request) -> list[tuple[int, Request]]:
-        """Requests of the owner of ``r`` inside its range that are not decided, or were given up."""
+    def _asked_for(self, r: Request, event: request.E | None = None) -> list[tuple[int, Request]]:
+        """Requests of the owner of ``r`` inside its range that are not decided, or were given up; to be given up again
+        tells many nothing.
+        """
+        whose, near = _whose(r), self.asked.near(_whose(r), r.start, r.end)
+        if event is not request.E.CANCEL or self.given_up.count(whose) <= FEW:
+            near = sorted([*near, *self.given_up.near(whose, r.start, r.end)])
         return [
             (number, asked)
-            for number, asked in self.open.get(File(r.server, r.fh), {}).items()
-            if (asked.client, asked.svid) == (r.client, r.svid) and r.start <= asked.start and asked.end <= r.end
+            for number in near
+            for asked in (self.requests[number],)
+            if r.start <= asked.start and asked.end <= r.end
         ]
 
     def finish(self, until: int | None) -> Walked:
@@ -243,8 +257,8 @@ class _Walker:
         done = self.done
         if until is None:
             self.table.finish()
-        still = [(number, r) for of in self.open.values() for number, r in of.items()]
-        done.undecided = [(r, self.states[n]) for n, r in sorted(still) if self.states[n] in UNDECIDED]
+        still = sorted({number for of in self.open.values() for number in of})
+        done.undecided = [(self.requests[n], self.states[n]) for n in still if self.states[n] in UNDECIDED]
         done.loud += self.table.steps + self.watching.steps
         return done
 
@@ -262,26 +276,19 @@ class _Walker:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.loud.append(step)
             r = self.requests[number]
-            of = self.open[File(r.server, r.fh)]
-            if self.states[number] in LISTENING:
-                of[number] = r
-            else:
-                of.pop(number, None)
+            state, whose = self.states[number], _whose(r)
+            if state in LISTENING:
+                self.open[r.server][number] = self.open[r.client][number] = r
+                to, other = self.asked, self.given_up
+                if state is request.R.CANCELLED:
+                    to, other = other, to
+                    other.discard(whose, number)
+                to.add(whose, number, r.start, r.end)
+            elif self.open[r.server].pop(number, None) is not None:
+                self.open[r.client].pop(number, None)
+                self.asked.discard(whose, number)
+                self.given_up.discard(whose, number)
 
 
-def _claim(r: Request) -> Claim:
-    return Claim(File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end, r.exclusive)
-
-
-def _asked(r: Request, answer: Answer) -> At:
-    """The transmission that an answer answers: the last one before it."""
-    before = [send.at for send in r.sends if send.order < answer.order]
-    return before[-1] if before else r.at
-
-
-def _is_late_copy(r: Request, answer: Answer) -> bool:
-    """Whether a request was granted before, and not sent again since."""
-    granted = next((a for a in r.answers if a.status == GRANTED), None)
-    if granted is None or granted.order >= answer.order:
-        return False
-    return not any(granted.order < send.order < answer.order for send in r.sends)
+def _whose(r: Request) -> tuple[int, ...]:
+    return r.server, r.fh, r.client, r.svid

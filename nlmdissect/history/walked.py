@@ -14,6 +14,7 @@ from nlmdissect.machines.machine import Step
 from nlmdissect.machines.monitor import MONITOR
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.machines.request import REQUEST, R
+from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.requests import Answer, Request
 
 MACHINES = (REQUEST.name, HOLD.name, MONITOR.name)
@@ -35,18 +36,21 @@ class Reclaim:
 @dataclass(slots=True)
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
-    decided when the walk ended. ``calm`` are the holds that were not walked, and ``loud`` the steps of everything else.
+    decided when the walk ended; for files that are ``crowded`` too many waited at a time to follow each. ``calm`` are
+    the holds that were not walked, and ``loud`` the steps of everything else.
     """
 
     table: LockTable
     calm: Calm
     waits: list[Wait] = field(default_factory=list)
+    crowded: set[File] = field(default_factory=set)
     reclaims: list[Reclaim] = field(default_factory=list)
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
     _holds: list[Row] = field(default_factory=list)
+    _by_file: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
 
     @property
     def hold_count(self) -> int:
@@ -60,6 +64,14 @@ class Walked:
             calm = self.calm.rows(len(self.table.rows))
             self._holds = sorted([*self.table.rows, *calm], key=lambda row: (row.granted, row.hold))
         return self._holds
+
+    def holds_over(self, file: File, start: int, end: int) -> list[Row]:
+        """The holds of a file that overlap a range, in the order of their grants."""
+        if not self._by_file:
+            for place, row in enumerate(self.holds):
+                self._by_file.setdefault(row.file, Spans()).add(row.start, row.end, place)
+        spans = self._by_file.get(file)
+        return [self.holds[place] for place in sorted(spans.over(start, end))] if spans is not None else []
 
     @property
     def steps(self) -> list[Step]:

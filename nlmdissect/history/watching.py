@@ -33,12 +33,14 @@ class Watching:
 
     edges: dict[tuple[int, int], Edge] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    _by_watcher: dict[int, list[Edge]] = field(default_factory=dict)
 
     def event(self, watcher: int, watched: int, event: E, at: At) -> None:
         """Something happened between two hosts."""
         edge = self.edges.get((watcher, watched))
         if edge is None:
             edge = self.edges[watcher, watched] = Edge(len(self.edges), watcher, watched)
+            self._by_watcher.setdefault(watcher, []).append(edge)
         before = edge.state
         edge.state, step = MONITOR.step(at, edge.number, before, event)
         if edge.state is not before or event is not E.LOCKED:
@@ -55,9 +57,7 @@ class Watching:
 
     def restarted(self, host: int, at: At) -> None:
         """A host restarted: it reads its list of names again, and its lockd starts with an empty one."""
-        for edge in list(self.edges.values()):
-            if edge.watcher != host:
-                continue
+        for edge in self._by_watcher.get(host, ()):
             early = edge.state is M.MONITORED and edge.since is not None and edge.since.time > at.time - TOLERANCE
             if not early:
                 self.event(edge.watcher, edge.watched, E.RESTARTED, at)
@@ -74,6 +74,5 @@ class Watching:
                 yield at, partial(self._emptied, host, at)
 
     def _emptied(self, host: int, at: At) -> None:
-        for edge in list(self.edges.values()):
-            if edge.watcher == host:
-                self.event(edge.watcher, edge.watched, E.UNMON, at)
+        for edge in self._by_watcher.get(host, ()):
+            self.event(edge.watcher, edge.watched, E.UNMON, at)

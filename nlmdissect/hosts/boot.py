@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,35 +54,78 @@ class Boot:
         return at.time >= self.not_after.time and (self.until is None or at.time < self.until)
 
 
-def life_at(found: list[Boot], host: int, time: int) -> Boot | None:
+class Boots(list[Boot]):
+    """Restarts in order of ``not_after``, and those of each host. Not changed any more once somebody asks."""
+
+    def __init__(self, boots: Iterable[Boot] = ()) -> None:
+        super().__init__(boots)
+        self._of: dict[int, list[Boot]] = {}
+
+    def of(self, host: int) -> list[Boot]:
+        """Those of one host, in order."""
+        if not self._of:
+            for boot in self:
+                self._of.setdefault(boot.host, []).append(boot)
+        return self._of.get(host, [])
+
+
+def life_at(found: Boots, host: int, time: int) -> Boot | None:
     """The restart of ``host`` that its life at ``time`` (ns) began with; None before the first one. ``found`` is in
     order of ``not_after``.
     """
-    behind = bisect_left(found, time + 1, key=lambda boot: boot.not_after.time)
-    return next((found[n] for n in range(behind - 1, -1, -1) if found[n].host == host), None)
+    of = found.of(host)
+    behind = bisect_left(of, time + 1, key=lambda boot: boot.not_after.time)
+    return of[behind - 1] if behind else None
 
 
 def look_back(found: list[Boot], requests: Requests) -> None:
     """Where no sign tells of a host's old life, the last lock call or answer of it before the restart does."""
-    c, said = requests.calls, requests.said
+    lives = _Spoken(requests)
     for boot in found:
         if boot.not_before is None:
-            mine = (said.client == boot.host) | (said.server == boot.host)
-            others = requests.where(mine & ~requests.alone)
-            spoke = [s.at for r in others if r.client == boot.host for s in r.sends]
-            spoke += [a.at for r in others if r.server == boot.host for a in r.answers]
-            asked = requests.row[requests.alone & (said.client == boot.host)]
-            spoke += _last_before(boot.not_after, c.time[asked], c.capture[asked], c.frame[asked])
-            served = requests.row[requests.alone & requests.heard & (said.server == boot.host)]
-            spoke += _last_before(boot.not_after, c.reply_time[served], c.reply_capture[served], c.reply_frame[served])
-            boot.not_before = max((at for at in spoke if at < boot.not_after), default=None)
+            boot.not_before = lives.last_before(boot.host, boot.not_after)
 
 
-def _last_before(moment: At, time: I64, capture: I64, frame: I64) -> list[At]:
-    """The last of some moments that is before another one; none if none is."""
-    sooner = (time < moment.time) | (
-        (time == moment.time) & ((capture < moment.capture) | ((capture == moment.capture) & (frame < moment.frame)))
-    )
-    rows = sooner.nonzero()[0]
-    last = rows[np.lexsort((frame[rows], capture[rows], time[rows]))[-1:]]
-    return [At(int(time[n]), int(capture[n]), int(frame[n])) for n in last]
+class _Spoken:
+    """When every host sent a lock call, or answered one; sorted when somebody asks for the host."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._calls = c = requests.calls
+        self._others: dict[int, list[At]] = {}
+        for r in requests.where(~requests.alone):
+            self._others.setdefault(r.client, []).extend(send.at for send in r.sends)
+            self._others.setdefault(r.server, []).extend(answer.at for answer in r.answers)
+        asked, served = requests.alone.nonzero()[0], (requests.alone & requests.heard).nonzero()[0]
+        self._sides = [
+            _Side(requests.said.client[asked], requests.row[asked], c.time, c.capture, c.frame),
+            _Side(requests.said.server[served], requests.row[served], c.reply_time, c.reply_capture, c.reply_frame),
+        ]
+        self._sorted: set[int] = set()
+
+    def last_before(self, host: int, moment: At) -> At | None:
+        others = self._others.get(host, [])
+        if host not in self._sorted:
+            others.sort()
+            self._sorted.add(host)
+        place = bisect_left(others, moment)
+        found = others[place - 1 : place] if place else []
+        return max([*found, *(at for side in self._sides for at in side.last_before(host, moment))], default=None)
+
+
+class _Side:
+    """The moments of one column of calls, by host and in order."""
+
+    def __init__(self, host: I64, row: I64, time: I64, capture: I64, frame: I64) -> None:
+        order = np.lexsort((frame[row], capture[row], time[row], host))
+        self._host, row = host[order], row[order]
+        self._columns = time[row], capture[row], frame[row]
+
+    def last_before(self, host: int, moment: At) -> list[At]:
+        """The last of a host that is before a moment; none if none is."""
+        first, behind = (int(np.searchsorted(self._host, host, side)) for side in ("left", "right"))
+        place = bisect_left(range(behind), moment, lo=first, hi=behind, key=self._at)
+        return [self._at(place - 1)] if place > first else []
+
+    def _at(self, place: int) -> At:
+        time, capture, frame = (int(column[place]) for column in self._columns)
+        return At(time, capture, frame)

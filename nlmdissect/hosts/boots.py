@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At, Evidence
-from nlmdissect.hosts.boot import HEARSAY, Boot
+from nlmdissect.hosts.boot import HEARSAY, Boot, Boots
 from nlmdissect.hosts.implementations import LONGEST_GRACE, START_UP, UNKNOWN
 from nlmdissect.hosts.lives import Lives
 from nlmdissect.hosts.signs import SECOND, STRENGTH, Sign, What
@@ -36,6 +36,7 @@ NO_GRACE = 10 * SECOND  # no implementation has a grace period as short as that
 SURVIVE_AN_ANSWER = frozenset({What.RESET, What.PORT, What.CLOSED, What.COOKIE, What.STATE, What.VERIFIER})
 VERIFIERS = frozenset({What.VERIFIER, What.UNSURE_VERIFIER})
 EVIDENCE = 12
+MANY = 100  # signs that wait for others; of more, the first ones and the last ones are kept
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class _Life:
 
 def boots(
     signs: list[Sign], streams: list[Stream], lives: Lives, endpoints: Endpoints
-) -> tuple[list[Boot], list[Sign]]:
+) -> tuple[Boots, list[Sign]]:
     """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one.
 
     Loopback addresses do not restart: what happens there has its own clock and belongs to the host, not to 127.0.0.1.
@@ -77,7 +78,7 @@ def boots(
     found.sort(key=lambda boot: boot.not_after)
     for number, boot in enumerate(found):
         boot.number = number
-    return found, stray
+    return Boots(found), stray
 
 
 class _Reader:
@@ -179,6 +180,8 @@ class _Reader:
     def _hold(self, sign: Sign) -> None:
         pending = [p for p in self.life.pending if sign.at.time - p.at.time < SIGNS_TOGETHER]
         pending.append(sign)
+        if len(pending) > MANY:
+            del pending[MANY // 2]
         self.life.pending = pending
         pending = [p for p in pending if _of_one_restart(p, sign)]
         kinds = {(p.what, p.key): STRENGTH[p.what] for p in pending}

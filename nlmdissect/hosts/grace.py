@@ -9,11 +9,11 @@ monitoring before they check for the grace period.
 
 from __future__ import annotations
 
-from nlmdissect.hosts.boot import Boot, life_at
+from nlmdissect.hosts.boot import Boot, Boots, life_at
 from nlmdissect.hosts.signs import Sign, What
 
 
-def bound_grace(boots: list[Boot], signs: list[Sign]) -> None:
+def bound_grace(boots: Boots, signs: list[Sign]) -> None:
     """Fill ``in_grace`` and ``grace_over`` of every boot."""
     refused: set[int] = set()  # only a refused reclaim says that it is over: a later answer may say otherwise
     for sign in signs:

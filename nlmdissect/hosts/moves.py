@@ -14,7 +14,7 @@ from itertools import pairwise
 from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At
-from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.boot import Boot, Boots
 from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.hosts.signs import SECOND
 
@@ -32,7 +32,7 @@ class Move:
     announced: At | None
 
 
-def moves(boots: list[Boot], signals: list[Signal], endpoints: Endpoints) -> dict[int, Move]:
+def moves(boots: Boots, signals: list[Signal], endpoints: Endpoints) -> dict[int, Move]:
     """The restarts, by number, at which an address moved."""
     claims: dict[int, list[tuple[At, bytes]]] = defaultdict(list)
     for s in signals:

@@ -43,6 +43,7 @@ class Names:
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: Resolved = field(default_factory=Resolved)
+    _labels: dict[str, list[int]] = field(default_factory=dict)  # made when somebody asks
 
     def address(self, endpoint: int) -> str:
         """The address as text: the ``id`` of a host in reports."""
@@ -91,7 +92,21 @@ class Names:
 
     def called(self, name: str) -> list[int]:
         """The endpoints that called themselves so in anything but an SM_NOTIFY."""
-        return [host for host, names in self.unannounced.items() if any(same_host(name, other) for other in names)]
+        near = (host for host in self._by_label().get(first_label(name), ()) if host in self.unannounced)
+        return [host for host in near if any(same_host(name, other) for other in self.unannounced[host])]
+
+    def alike(self, host: int) -> set[int]:
+        """The endpoints with a name that may be one of this one's (``same_host``), itself among them."""
+        labels = {first_label(name) for name in self.claimed.get(host, ())}
+        return {host, *(other for label in labels for other in self._by_label().get(label, ()))}
+
+    def _by_label(self) -> dict[str, list[int]]:
+        """Endpoints by the first label of their names, in the order of ``claimed``. All names are there by now."""
+        if not self._labels:
+            for host, names in self.claimed.items():
+                for label in dict.fromkeys(map(first_label, names)):
+                    self._labels.setdefault(label, []).append(host)
+        return self._labels
 
     def elsewhere(self, host: int) -> Iterator[tuple[str, str]]:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""

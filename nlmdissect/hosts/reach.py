@@ -23,7 +23,7 @@ import numpy as np
 from nlmdissect.capture.messages import Kind, Signal, Stream, Traffic
 from nlmdissect.findings import At
 from nlmdissect.groups import mixed
-from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.boot import Boots
 from nlmdissect.hosts.signs import GETPORT, SECOND
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
@@ -83,7 +83,7 @@ class _Event(NamedTuple):
 
 
 def unreached(
-    calls: Calls, texts: Texts, requests: Requests, signals: list[Signal], traffic: Traffic, boots: list[Boot]
+    calls: Calls, texts: Texts, requests: Requests, signals: list[Signal], traffic: Traffic, boots: Boots
 ) -> list[Unreached]:
     """All runs of the recording, in time order."""
     ports = _ports(calls, texts, traffic.streams)
@@ -255,7 +255,7 @@ def _heard(traffic: Traffic, run: Unreached) -> bool:
     return any(s.src == run.path.callee and s.first < last and s.last > first + SOON for s in traffic.activity)
 
 
-def _restarted(boots: list[Boot], run: Unreached) -> bool:
+def _restarted(boots: Boots, run: Unreached) -> bool:
     """Whether a restart of the asked host explains the run."""
     end = run.again.time if run.again else run.tries[-1].time + 60 * SECOND
-    return any(b.host == run.path.callee and run.tries[0].time <= b.not_after.time <= end for b in boots)
+    return any(run.tries[0].time <= b.not_after.time <= end for b in boots.of(run.path.callee))

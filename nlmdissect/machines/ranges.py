@@ -57,7 +57,7 @@ def cut(pieces: list[Piece], start: int, end: int) -> tuple[list[Piece], list[Pi
     """Split ``pieces`` (sorted, disjoint) at the bounds of a range: those inside it, and those outside. Both lists stay
     sorted. Of thousands of pieces only those inside are looked at.
     """
-    first, behind = bisect_left(pieces, start, key=_end), bisect_right(pieces, end, key=_start)
+    first, behind = bisect_left(pieces, start, key=end_of), bisect_right(pieces, end, key=start_of)
     inside: list[Piece] = []
     outside = pieces[:first]
     for piece in pieces[first:behind]:
@@ -72,8 +72,8 @@ def cut(pieces: list[Piece], start: int, end: int) -> tuple[list[Piece], list[Pi
 
 def between(inside: list[Piece], outside: list[Piece], start: int) -> list[Piece]:
     """The two lists of ``cut`` as one again; ``start`` is that of the range."""
-    place = bisect_left(outside, start, key=_start)
-    return [*outside[:place], *sorted(inside, key=_start), *outside[place:]]
+    place = bisect_left(outside, start, key=start_of)
+    return [*outside[:place], *sorted(inside, key=start_of), *outside[place:]]
 
 
 def holes(inside: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
@@ -91,7 +91,7 @@ def holes(inside: list[Piece], start: int, end: int) -> list[tuple[int, int]]:
 def put(outside: list[Piece], piece: Piece) -> list[Piece]:
     """Add a piece to those that do not overlap it, and join it with neighbours of the same kind and state."""
     joined = piece
-    first = behind = bisect_left(outside, piece.start, key=_start)
+    first = behind = bisect_left(outside, piece.start, key=start_of)
     if first and outside[first - 1].end + 1 == piece.start and _same_kind(outside[first - 1], piece):
         first -= 1
         joined = replace(joined, start=outside[first].start)
@@ -108,7 +108,7 @@ def conflicts(piece: Piece, start: int, end: int, exclusive: bool) -> bool:
 
 def in_conflict(pieces: list[Piece], start: int, end: int, exclusive: bool) -> bool:
     """Whether ``conflicts`` is true of any of them that it would change: what is SETTLED stays as it is."""
-    for piece in pieces[bisect_left(pieces, start, key=_end) :]:
+    for piece in pieces[bisect_left(pieces, start, key=end_of) :]:
         if piece.start > end:
             return False
         if (exclusive or piece.exclusive) and piece.state not in SETTLED:
@@ -120,5 +120,5 @@ def _same_kind(a: Piece, b: Piece) -> bool:
     return a.exclusive == b.exclusive and a.state is b.state and a.boot == b.boot and a.monitored == b.monitored
 
 
-_start: Callable[[Piece], int] = attrgetter("start")
-_end: Callable[[Piece], int] = attrgetter("end")
+start_of: Callable[[Piece], int] = attrgetter("start")
+end_of: Callable[[Piece], int] = attrgetter("end")

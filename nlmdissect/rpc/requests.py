@@ -100,6 +100,19 @@ def final(status: str) -> bool:
     """Whether an answer ends a request: the client asks again after BLOCKED and in the grace period."""
     return status not in (BLOCKED, GRACE, UNREADABLE)
 
+def asked_at(r: Request, answer: Answer) -> At:
+    """The transmission that an answer answers: the last one before it."""
+    before = [send.at for send in r.sends if send.order < answer.order]
+    return before[-1] if before else r.at
+
+
+def is_late_copy(r: Request, answer: Answer) -> bool:
+    """Whether a request was granted before, and not sent again since."""
+    granted = next((a for a in r.answers if a.status == GRANTED), None)
+    if granted is None or granted.order >= answer.order:
+        return False
+    return not any(granted.order < send.order < answer.order for send in r.sends)
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

@@ -8,6 +8,7 @@ the consequence's other with the root's client; both must be named.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 from nlmdissect.findings import Finding, Severity
 
@@ -39,27 +40,45 @@ CAUSES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 # fmt: on
 
 
+Key = tuple[object, ...]
+By = dict[tuple[str, tuple[str, ...]], dict[Key, int]]  # (code, what is compared) -> values -> the first such finding
+
+
 def link(findings: list[Finding]) -> list[Finding]:
     """The same findings, with ``caused_by`` as an index into the list."""
-    return [replace(finding, caused_by=_root(findings, index)) for index, finding in enumerate(findings)]
+    by: By = {}
+    kept = {(root, key) for _, roots, key in CAUSES for root in roots}
+    for number, finding in enumerate(findings):
+        for code, key in kept if finding.severity is not Severity.INFO else ():
+            if code == finding.code:
+                values = (getattr(finding, name.rpartition(">")[2]) for name in key)
+                by.setdefault((code, key), {}).setdefault(tuple(values), number)
+    return [replace(finding, caused_by=_root(by, finding)) for finding in findings]
 
 
-def _root(findings: list[Finding], index: int) -> int | None:
-    finding = findings[index]
+def _root(by: By, finding: Finding) -> int | None:
     for consequence, roots, key in CAUSES:
         if finding.code != consequence:
             continue
+        mine = tuple(getattr(finding, name.partition(">")[0]) for name in key)
         for root in roots:
-            for number, other in enumerate(findings):
-                told = other.code == root and other.severity is not Severity.INFO
-                if told and all(_same(finding, other, k) for k in key):
-                    return number
+            found = _first(by.get((root, key), {}), key, mine)
+            if found is not None:
+                return found
     return None
 
 
-def _same(a: Finding, b: Finding, key: str) -> bool:
-    mine, _, theirs = key.partition(">")
-    left, right = getattr(a, mine), getattr(b, theirs or mine)
-    if theirs:
-        return left is not None and left == right
-    return left is None or right is None or left == right
+def _first(known: dict[Key, int], key: tuple[str, ...], mine: Key) -> int | None:
+    """The first finding that names the same, or does not say."""
+    if any(value is None and ">" in name for name, value in zip(key, mine, strict=True)):
+        return None
+    if None in mine:  # fits every value
+        fits = [n for values, n in known.items() if all(_same(*three) for three in zip(key, mine, values, strict=True))]
+    else:
+        choices = [(value,) if ">" in name else (value, None) for name, value in zip(key, mine, strict=True)]
+        fits = [known[values] for values in product(*choices) if values in known]
+    return min(fits, default=None)
+
+
+def _same(name: str, left: object, right: object) -> bool:
+    return left == right or (">" not in name and (left is None or right is None))

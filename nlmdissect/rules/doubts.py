@@ -37,15 +37,15 @@ def unsettled(history: History, grants: list[Grant]) -> bool:
 
     It may have been a downgrade or an UNLOCK that the server did carry out.
     """
+    said = history.dealings.between
     return any(
         r.op in CHANGES
-        and (r.client, r.svid) == (g.owner.client, g.owner.svid)
         and r.start <= g.end
         and g.start <= r.end
-        and g.piece.granted < r.at < g.at
+        and g.piece.granted < r.at
         and not any(answer.at < g.at for answer in r.answers)
         for g in grants
-        for r in history.requests.where(history.requests.about(*g.file))
+        for r in said((g.file.server, g.owner.client, g.file.fh, g.owner.svid), g.piece.granted, g.at)
     )
 
 
@@ -57,11 +57,9 @@ def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
         if not any(
             r.op in (Op.LOCK, Op.NM_LOCK)
             and (r.client, r.svid) != (owner.client, owner.svid)
-            and r.start <= piece.end
-            and piece.start <= r.end
             and (r.exclusive or piece.exclusive)
             and any(a.status == GRANTED and a.at > row.boot.not_after for a in r.answers)
-            for r in history.requests.where(history.requests.about(*file))
+            for r in history.dealings.over(*file, piece.start, piece.end)
         )
     ]
 

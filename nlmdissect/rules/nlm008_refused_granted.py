@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.dealings import Callback
+from nlmdissect.history.fates import File
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.visibility import V
@@ -106,15 +107,13 @@ def _stuck(history: History, callback: Callback) -> list[Evidence]:
     assert answer is not None
     end = history.dealings.served(r, answer.at)
     held = [
-        row for row in history.walked.holds
-        if (row.file.server, row.file.fh) == (r.server, r.fh) and row.start <= r.end and r.start <= row.end
-        and (row.owner.client, row.owner.svid) != (r.client, r.svid)
+        row for row in history.walked.holds_over(File(r.server, r.fh), r.start, r.end)
+        if (row.owner.client, row.owner.svid) != (r.client, r.svid)
     ]  # fmt: skip
     refused = [
         a.at
-        for other in history.requests.where(history.requests.about(r.server, r.fh))
+        for other in history.dealings.over(r.server, r.fh, r.start, r.end)
         if other.op is Op.LOCK and other.client != r.client
-        and other.start <= r.end and r.start <= other.end
         for a in other.answers
         if a.status in ("DENIED", "BLOCKED") and a.at > answer.at and (end is None or a.at < end)
         and not any(row.granted < a.at and (row.released is None or row.released > a.at) for row in held)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import File
 from nlmdissect.history.history import History
-from nlmdissect.history.waits import Wait
+from nlmdissect.history.waits import TOO_MANY, Wait
 from nlmdissect.hosts.lookups import Lookup
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
@@ -44,6 +45,9 @@ def missing_granted(history: History) -> Iterator[Verdict]:
     for wait in history.walked.waits:
         yield Judged()
         r = wait.request
+        if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
+            yield NotAssessed(TOO_MANY)
+            continue
         if wait.freed is None or wait.how == "restarted" or any(history.dealings.callbacks_of(r)):
             continue
         end = history.extent.last if wait.ended is None else wait.ended.time

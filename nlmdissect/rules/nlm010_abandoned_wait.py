@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.history.fates import File
 from nlmdissect.history.history import History
-from nlmdissect.history.waits import Wait
+from nlmdissect.history.waits import TOO_MANY, Wait
 from nlmdissect.hosts.implementations import UNKNOWN
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
@@ -50,6 +51,9 @@ def abandoned_wait(history: History) -> Iterator[Verdict]:
     for wait in history.walked.waits:
         yield Judged()
         r = wait.request
+        if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
+            yield NotAssessed(TOO_MANY)
+            continue
         if wait.ended is not None or wait.freed is not None:
             continue
         if any(c.request.at > r.at for c in history.dealings.callbacks_of(r)):

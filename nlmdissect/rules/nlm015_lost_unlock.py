@@ -75,11 +75,14 @@ def lost_unlock(history: History) -> Iterator[Verdict]:
 
 def _case(history: History, file: File, owner: Owner, piece: Piece) -> _Case | None:
     tries = [
-        said
-        for said in history.dealings.said((file.server, owner.client, file.fh, owner.svid))
-        if said.request.op is Op.UNLOCK and said.at > piece.granted
-        and said.request.start <= piece.start and piece.end <= said.request.end
+        Said(send.at, r)
+        for r in history.dealings.over(*file, piece.start, piece.end)
+        if r.op is Op.UNLOCK and (r.client, r.svid) == (owner.client, owner.svid) and r.readable
+        and r.start <= piece.start and piece.end <= r.end
+        for send in r.sends
+        if send.at > piece.granted
     ]  # fmt: skip
+    tries.sort(key=lambda said: said.at)
     if not tries:
         return None
     answers = [a for said in tries for a in said.request.answers if a.at > piece.granted]
@@ -93,14 +96,13 @@ def _harmed(history: History, file: File, owner: Owner, piece: Piece, since: At)
     """Others who were refused the range while nobody else is known to have it."""
     others = [
         row
-        for row in history.walked.holds
-        if row.file == file and (row.owner.client, row.owner.svid) != (owner.client, owner.svid)
-        and row.start <= piece.end and piece.start <= row.end
+        for row in history.walked.holds_over(file, piece.start, piece.end)
+        if (row.owner.client, row.owner.svid) != (owner.client, owner.svid)
     ]  # fmt: skip
     return [
         Evidence(a.at, f"{words.host(history, r.client)} is refused: {a.status}")
-        for r in history.requests.where(history.requests.about(*file) & history.requests.is_a(Op.LOCK))
-        if conflicting(r, owner, piece)
+        for r in history.dealings.over(*file, piece.start, piece.end)
+        if r.op is Op.LOCK and conflicting(r, owner, piece)
         for a in r.answers
         if a.status in ("DENIED", "BLOCKED") and a.at.time > since.time + CROSSING
         and not any(row.granted < a.at and (row.released is None or row.released > a.at) for row in others)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.history.waits import Held, Wait
+from nlmdissect.history.waits import BLOCKERS, Held, Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
@@ -53,6 +53,8 @@ def wait_cycle(history: History) -> Iterator[Verdict]:
     for wait in history.walked.waits:
         yield Judged()
         graph[wait.request.server, wait.request.client, wait.request.svid] += _edges(history, wait)
+        if len(wait.blockers) == BLOCKERS:
+            yield NotAssessed(f"more than {BLOCKERS} locks are in the way of one wait")
     told: set[frozenset[Who]] = set()
     search = _Search(graph)
     for circle in search.circles(history.extent.last):

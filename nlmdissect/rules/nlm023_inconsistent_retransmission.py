@@ -98,11 +98,8 @@ def _others(history: History, r: Request, *ops: Op) -> list[Request]:
     """What else the owner asked about this range."""
     return [
         o
-        for o in history.requests.where(history.requests.about(r.server, r.fh) & history.requests.is_a(*ops))
-        if o is not r
-        and (o.client, o.oh, o.svid) == (r.client, r.oh, r.svid)
-        and o.start <= r.end
-        and r.start <= o.end
+        for o in history.dealings.over(r.server, r.fh, r.start, r.end)
+        if o is not r and o.op in ops and (o.client, o.oh, o.svid) == (r.client, r.oh, r.svid)
     ]
 
 

@@ -60,7 +60,8 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
             yield NotAssessed(f"the capture ends too soon after the restart of {words.host(history, row.boot.host)}")
             continue
         still = stuck(history, row)
-        left = [item for item in row.left if item in still or _given_back(history, row, *item)]
+        kept = {id(piece) for _, _, piece in still}
+        left = [item for item in row.left if id(item[2]) in kept or _given_back(history, row, *item)]
         if left:
             yield _finding(history, row, left, end)
 
@@ -110,9 +111,8 @@ def _harmed(history: History, row: Recovery, left: list[Left]) -> list[Evidence]
             for w in waits
             if w.last is not None and w.last >= row.boot.not_after
         ]
-        requests = history.requests
-        for r in requests.where(requests.about(*file) & requests.is_a(Op.LOCK) & requests.may_be("DENIED")):
-            if conflicting(r, owner, piece):
+        for r in history.dealings.over(*file, piece.start, piece.end):
+            if r.op is Op.LOCK and conflicting(r, owner, piece):
                 refused = [
                     a
                     for a in r.answers
@@ -132,21 +132,17 @@ def _given_back(history: History, row: Recovery, file: File, owner: Owner, piece
         r.op is Op.UNLOCK
         and (r.server, r.fh, r.client, r.svid) == (*file, owner.client, owner.svid)
         and r.at >= row.boot.not_after
-        and r.start <= piece.end
-        and piece.start <= r.end
-        for r in history.requests.where(history.requests.about(*file))
+        for r in history.dealings.over(*file, piece.start, piece.end)
     )
 
 
 def _new_life(history: History, row: Recovery, r: Request, at: At) -> bool:
     """Whether the client's new life held what was in the way by then: then the refusal is in order."""
     return any(
-        (hold.file.server, hold.file.fh, hold.owner.client) == (r.server, r.fh, row.boot.host)
+        hold.owner.client == row.boot.host
         and row.boot.not_after < hold.granted < at
         and (hold.released is None or hold.released > at)
-        and hold.start <= r.end
-        and r.start <= hold.end
-        for hold in history.walked.holds
+        for hold in history.walked.holds_over(File(r.server, r.fh), r.start, r.end)
     )
 
 

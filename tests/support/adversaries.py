@@ -68,6 +68,79 @@ def waiters(n: int) -> Frames:
     return asked(0, lock()) + [f for i in range(1, n) for f in asked(i, lock(svid=i, block=1), status=BLOCKED, time=i * 1e-3)]
 
 
+def two_ends(n: int) -> Frames:
+    """Very many owners hold something at both ends of a file, and others the middle."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(3 * i, lock(svid=i, start=20 * i), time=i * 1e-3)
+        frames += asked(3 * i + 1, lock(svid=i, start=2**40 + 20 * i), time=i * 1e-3 + 1e-4)
+        frames += asked(3 * i + 2, lock(svid=n + i, start=2**39 + 20 * i), time=i * 1e-3 + 2e-4)
+    return frames
+
+
+def rival_hosts(n: int) -> Frames:
+    """One range is granted to very many hosts: each is a finding of its own."""
+    return [f for i in range(n) for f in asked(i, lock(svid=i, caller=b"h%d" % i), client=address(i), time=i * 1e-3)]
+
+
+def unanswered(n: int) -> Frames:
+    """An owner of whose requests some are never answered, and the others granted."""
+    frames = open_calls(n)
+    for i in range(n):
+        frames += asked(n + i, lock(start=20 * (n + i)), time=n * 1e-4 + i * 1e-3)
+    return frames
+
+
+def queue(n: int) -> Frames:
+    """Very many owners wait, each for another range of one file, and get it."""
+    frames = [f for i in range(n) for f in asked(i, lock(start=20 * i), time=i * 1e-3)]
+    for i in range(n):
+        frames += asked(n + i, lock(svid=2 + i, start=20 * i, block=1), status=BLOCKED, time=n * 1e-3 + i * 1e-3)
+    for i in range(n):
+        frames += asked(2 * n + i, unlock(20 * i, 10), UNLOCK, time=2e-3 * n + i * 1e-3)
+    return frames
+
+
+def servers(n: int) -> Frames:
+    """Very many servers restart, and have all granted something to one client."""
+    frames: Frames = []
+    for i in range(n):
+        at, notice = i * 1e-3, rpc_call(n + i, NSM, 1, 6, opaque(b"s-%d" % i) + struct.pack(">i", 3))
+        frames.append((at, datagram(CLIENT, address(i), 700, 4045, call(i, LOCK, lock()))))
+        frames.append((at + 1e-5, datagram(address(i), CLIENT, 4045, 700, rpc_reply(i, opaque(b"c") + bytes(4)))))
+        frames.append((n * 1e-3 + 100 + i * 1e-2, datagram(address(i), CLIENT, 700, 662, notice)))
+    return frames
+
+
+def ports(n: int) -> Frames:
+    """The port of a lockd is another one each time that somebody asks."""
+    frames: Frames = []
+    for i in range(n):
+        asks = rpc_call(i, PORTMAP, 2, 3, struct.pack(">4I", NLM, 4, 17, 0))
+        frames.append((i * 0.1, datagram(CLIENT, SERVER, 700, 111, asks)))
+        frames.append((i * 0.1 + 1e-3, datagram(SERVER, CLIENT, 111, 700, rpc_reply(i, struct.pack(">I", 4045 + i % 2)))))
+    return frames
+
+
+def lost_unlocks(n: int) -> Frames:
+    """UNLOCKs that are repeated and never answered."""
+    frames = [f for i in range(n) for f in asked(i, lock(start=20 * i), time=i * 1e-3)]
+    for again in (10.0, 30.0):
+        for i in range(n):
+            said = call(n + i, UNLOCK, unlock(20 * i, 10))
+            frames.append((n * 1e-3 + again + i * 1e-3, datagram(CLIENT, SERVER, 700, 4045, said)))
+    return [*sorted(frames, key=lambda frame: frame[0]), *asked(2 * n, lock(start=2**40), time=3600.0)]
+
+
+def superseded(n: int) -> Frames:
+    """Very many locks, and as many restarts of their server after which nobody reclaims."""
+    frames = [f for i in range(n) for f in asked(i, lock(start=20 * i), time=i * 1e-3)]
+    for i in range(n):
+        notice = rpc_call(n + i, NSM, 1, 6, opaque(b"nfs-server") + struct.pack(">i", 2 * i + 3))
+        frames.append((n * 1e-3 + 100 + 2000.0 * i, datagram(SERVER, CLIENT, 700, 662, notice)))
+    return frames
+
+
 def reclaims(n: int) -> Frames:
     """A restart, and a client that reclaims very many pieces of one file."""
     frames = [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), time=i * 1e-3)]
@@ -159,8 +232,10 @@ def half_streams(n: int) -> Frames:
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
-    dump, connections, half_streams,
+    dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
+    lost_unlocks,
 )  # fmt: skip
+COSTLY = (rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks)  # several calls for each
 
 
 def crowd(n: int) -> Frames:
