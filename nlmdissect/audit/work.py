@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlmdissect.capture.compiled import expect_many
 from nlmdissect.capture.glance import Glance, glance
 from nlmdissect.errors import NlmdissectError
 
@@ -53,6 +54,7 @@ class Broken:
 
 def judge(recordings: Sequence[tuple[Sequence[Glance], bool]]) -> list[Result]:
     """Read and judge recordings: the files of each, and whether it was said by hand that they belong together."""
+    expect_many()
     return [_result(files, given, None) for files, given in recordings]
 
 
@@ -61,6 +63,7 @@ def read_part(paths: Sequence[str], tail: Sequence[str]) -> Scan | Broken:
     from nlmdissect.capture.part import open_part
     from nlmdissect.history.parts import scan
 
+    expect_many()
     try:
         return scan(open_part(paths, tail))
     except Exception as error:

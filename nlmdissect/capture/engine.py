@@ -1,7 +1,8 @@
 """Who runs the loops over all frames: Python for small captures, machine code for large ones. Both give the same.
 
 Compiled code is fifty times as fast and is not there at once, so the price is weighed at each block. For a file, what
-is left would take as long, a byte, as what is done; a pipe is expected to go on for as long as it has gone.
+is left would take as long, a byte, as what is done; a pipe is expected to go on for as long as it has gone. Where the
+code is there already, only tiny files are not worth the tables that it needs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ SLOW_ROWS = 32
 """Rows for the slow road between two looks at it, and one more for each connection on it: a look passes over all."""
 
 
+TINY = 1 << 16
+"""Bytes of a file that Python has read before the tables are exchanged."""
+
+
 class Engine:
     """Runs the hot loop. ``tables`` are others after ``consider`` said so."""
 
@@ -42,13 +47,18 @@ class Engine:
         """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
         read; None for a pipe.
         """
-        if self._record is not None or not done or not self._spent:
-            return False
-        left = self._spent if total is None else self._spent * (total - done) / done
-        if left < compiled.LOAD or left < compiled.price() or (functions := compiled.load()) is None:
+        if self._record is not None or not self._worth(done, total) or (functions := compiled.load()) is None:
             return False
         self.use(functions)
         return True
+
+    def _worth(self, done: int, total: int | None) -> bool:
+        if compiled.functions() is not None:
+            return total is None or total > TINY
+        if not done or not self._spent:
+            return False
+        left = self._spent if total is None else self._spent * (total - done) / done
+        return (left >= compiled.LOAD and left >= compiled.price()) or compiled.wanted()
 
     def use(self, functions: Callable[[compiled.Function], compiled.Function]) -> None:
         """Go on with compiled code, and with other tables."""
@@ -78,7 +88,9 @@ class Engine:
             block.buf, at, captured, wire, time, link,
             self.tables, lane, scope, base, keep, begin, self._out,
         )  # fmt: skip
-        self._spent += thread_time() - start
+        took = thread_time() - start
+        self._spent += took
+        compiled.spent(took)
         found = np.array(self._out[:used], np.int64).reshape(-1, WIDTH)
         return done, found, block.time[found[:, 1]], full
 
