@@ -75,7 +75,7 @@ def frame(name: str, files: Sequence[tuple[str, str, str]]) -> pd.DataFrame:
 def _read(path: str, columns: Sequence[str]) -> Any:
     pa, pq = arrow()
     try:
-        return pq.ParquetFile(path).read(columns=list(columns))
+        return pq.ParquetFile(path).read(columns=list(columns), use_threads=False)  # files are small
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UsageError(f"{path} is missing or broken: {error}", "Remove its folder and audit again.") from error
 
