@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from nlmdissect.capture.compiled import expect_many
 from nlmdissect.capture.glance import Glance, glance
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import NlmdissectError
 
 if TYPE_CHECKING:
@@ -52,20 +53,22 @@ class Broken:
     failed: bool = False
 
 
-def judge(recordings: Sequence[tuple[Sequence[Glance], bool]]) -> list[Result]:
-    """Read and judge recordings: the files of each, and whether it was said by hand that they belong together."""
+def judge(recordings: Sequence[tuple[Sequence[Glance], bool]], expansion: int) -> list[Result]:
+    """Read and judge recordings: the files of each, and whether it was said by hand that they belong together.
+    ``expansion`` is how many bytes a packed byte may become.
+    """
     expect_many()
-    return [_result(files, given, None) for files, given in recordings]
+    return [_result(files, given, None, expansion) for files, given in recordings]
 
 
-def read_part(paths: Sequence[str], tail: Sequence[str]) -> Scan | Broken:
+def read_part(paths: Sequence[str], tail: Sequence[str], expansion: int) -> Scan | Broken:
     """Read some files of a large recording, and on into what follows."""
     from nlmdissect.capture.part import open_part
     from nlmdissect.history.parts import scan
 
     expect_many()
     try:
-        return scan(open_part(paths, tail))
+        return scan(open_part(paths, tail, expansion=expansion))
     except Exception as error:
         return _broken(error)
 
@@ -75,14 +78,16 @@ def judge_parts(parts: Sequence[Scan | Broken], files: Sequence[Glance]) -> list
     return [_result(files, False, parts)]
 
 
-def _result(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None) -> Result:
+def _result(
+    files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None, expansion: int = EXPANSION
+) -> Result:
     from nlmdissect.audit import parquet, rows
 
     try:
         (first, *others) = files
         if first.error and not others:
             return Result(parquet.encode(rows.broken(files, first.error, first.hint)))
-        return _judged(files, given, parts)
+        return _judged(files, given, parts, expansion)
     except Exception as error:
         wrong = _broken(error)
         return Result(parquet.encode(rows.broken(files, wrong.error, wrong.hint, wrong.failed)))
@@ -101,7 +106,9 @@ def _broken(error: Exception) -> Broken:
             return Broken("".join(traceback.format_exception(error, limit=-4)), "Please report this.", True)
 
 
-def _judged(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None) -> Result:
+def _judged(
+    files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None, expansion: int
+) -> Result:
     from nlmdissect.analysis import analyse
     from nlmdissect.audit import parquet, rows
     from nlmdissect.audit.rotation import apart, silence
@@ -109,7 +116,7 @@ def _judged(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken]
     from nlmdissect.history.parts import joined
 
     if parts is None:
-        history = read_history([file.path for file in files])
+        history = read_history([file.path for file in files], expansion=expansion)
     else:
         if wrong := next((part for part in parts if isinstance(part, Broken)), None):
             return Result(parquet.encode(rows.broken(files, wrong.error, wrong.hint, wrong.failed)))

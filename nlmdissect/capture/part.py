@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .block import Block, Source
 from .files import Progress, open_recording, read_source
+from .unpack import EXPANSION
 
 OVERLAP = 8 << 20, 10 * 10**9
 """Bytes and ns that are read on: both, but at most ``LONGEST`` bytes. Calls are answered and connections speak within
@@ -30,6 +31,7 @@ class Part:
     sources: tuple[Source, ...]
     tail: tuple[str, ...] = ()
     overlap: tuple[int, int] = OVERLAP
+    expansion: int = EXPANSION
     read_on: list[int] = field(default_factory=list)
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
@@ -38,7 +40,7 @@ class Part:
             yield from read_source(source, capture)
         size, first = 0, None
         for place, path in enumerate(self.tail):
-            recording = open_recording([path])
+            recording = open_recording([path], expansion=self.expansion)
             (source,) = recording.sources
             self.read_on.append(0)
             for block in read_source(source, len(self.sources) + place):
@@ -52,6 +54,9 @@ class Part:
                         return
 
 
-def open_part(paths: Sequence[str], tail: Sequence[str], overlap: tuple[int, int] = OVERLAP) -> Part:
-    """Files in time order, that follow each other. Raises CaptureError."""
-    return Part(tuple(open_recording([path]).sources[0] for path in paths), tuple(tail), overlap)
+def open_part(
+    paths: Sequence[str], tail: Sequence[str], overlap: tuple[int, int] = OVERLAP, expansion: int = EXPANSION
+) -> Part:
+    """Files in time order, that follow each other; ``expansion`` as in ``open_recording``. Raises CaptureError."""
+    sources = (open_recording([path], expansion=expansion).sources[0] for path in paths)
+    return Part(tuple(sources), tuple(tail), overlap, expansion)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import FailOn, Output, codes, terminal
+from nlmdissect.cli.options import Expansion, FailOn, Output, codes, terminal
 from nlmdissect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def audit(
     memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="For all processes together: 4G. [default: 3/4 of what there is]")
     ] = None,
+    max_expansion: Expansion = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the totals, and no progress.")] = False,
 ) -> None:
     """Audit many captures: which lock recovery failed, where, and was enough seen to know?
@@ -98,13 +99,14 @@ def audit(
         from nlmdissect.audit import inputs
         from nlmdissect.audit.engine import LostError
         from nlmdissect.audit.run import audit as audit_files
+        from nlmdissect.capture.unpack import EXPANSION
 
         size, where = None if memory_limit is None else _size(memory_limit), dataset or DATASET
         if output is not None:
             out.refuse_overwriting(output, inputs.files(paths or []))
         try:
             done = audit_files(paths or [], where, run=run, group=codes(group), scheduler=scheduler, jobs=jobs,
-                               memory=size, progress=not quiet)  # fmt: skip
+                               memory=size, max_expansion=max_expansion or EXPANSION, progress=not quiet)  # fmt: skip
         except KeyboardInterrupt:
             _stopped("interrupted", where)
             raise typer.Exit(INTERRUPTED) from None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Form, Output
+from nlmdissect.cli.options import Expansion, Form, Output
 
 
 @app.command()
@@ -17,6 +17,7 @@ def crosscheck(
     frame: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Show both readings of this frame, field by field.")
     ] = None,
+    max_expansion: Expansion = None,
     output: Output = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -35,7 +36,7 @@ def crosscheck(
         raise UsageError("--frame shows text", "Leave out --format json.")
     out.refuse_overwriting(output, [capture])
     with Bar(not quiet) as bar:
-        found = compare(capture, bar)
+        found = compare(capture, bar, max_expansion=max_expansion)
     if form is Form.json:
         from nlmdissect import __version__
 

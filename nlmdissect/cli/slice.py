@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Loopback, codes, owners
+from nlmdissect.cli.options import Expansion, Loopback, codes, owners
 from nlmdissect.errors import UsageError
 
 
@@ -43,6 +43,7 @@ def slice_(
         typer.Option(metavar="FILE", help="The same names for the same FILE, which is made if it is not there."),
     ] = None,
     loopback: Loopback = None,
+    max_expansion: Expansion = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Cut the evidence out of a capture, as pcapng: the frames of the findings, with what makes them readable.
@@ -71,7 +72,8 @@ def slice_(
     bounds = (None, None) if traffic else (since, until)
     with Bar(not quiet) as bar:
         capture = api.read(
-            captures, select=codes(select), since=bounds[0], until=bounds[1], loopback=whose, progress=bar
+            captures, select=codes(select), since=bounds[0], until=bounds[1], loopback=whose, progress=bar,
+            max_expansion=max_expansion,
         )  # fmt: skip
     history = capture.history
     to = target.paths(output, history.sources, hide_names=anonymize)
