@@ -17,7 +17,7 @@ from nlmdissect.audit import inputs, parquet, rows
 from nlmdissect.audit.dataset import Run, open_run, unwritable
 from nlmdissect.audit.engine import Done, Pool
 from nlmdissect.audit.rotation import Group, grouped, split
-from nlmdissect.audit.work import Result, engine, judge, judge_parts, look, read_part
+from nlmdissect.audit.work import Result, engine, judge, judge_parts, look, read_part, read_piece
 from nlmdissect.capture.glance import Glance
 from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import UsageError
@@ -26,6 +26,7 @@ from nlmdissect.report.progress import Bar
 LOOKS = 16  # files that one call looks at
 SMALL, SEVERAL = 1 << 20, 4  # bytes of a recording that one call judges together with others; how many
 PART = 256 << 20  # bytes of files that one call reads of a recording of several files
+PIECE = 1 << 30  # bytes that one call reads of a file, about
 LOST = "the workers that read it were ended: it needs more memory than one may use"
 
 
@@ -140,6 +141,12 @@ class _Audit:
                 yield lambda part=part: parts.append(pool.submit(None, read_part, *part, keep=True))  # type: ignore[misc]
             yield lambda: self._join(pool, group, parts)
             return
+        if len(pieces := _pieces(group)) > 1:
+            parts = []
+            for piece in pieces:
+                yield lambda piece=piece: parts.append(pool.submit(None, read_piece, *piece, keep=True))  # type: ignore[misc]
+            yield lambda: self._join(pool, group, parts)
+            return
         several = [group]
         while self._todo and not self._alone and len(several) < SEVERAL and _size(several[-1]) < SMALL:
             several.append(self._todo.popleft())
@@ -217,6 +224,14 @@ def _cuts(group: Group) -> list[int]:
             size = 0
         size += file.size
     return [*cuts, len(group.files)]
+
+
+def _pieces(group: Group) -> list[tuple[str, int, int | None]]:
+    """The pieces of a recording of one plain file: its path, about where each begins, and where it ends."""
+    (file, *others) = group.files
+    count = 1 if others or file.compression or file.error else file.size // PIECE
+    cuts = [file.size * n // count for n in range(count)] if count else []
+    return [(file.path, begin, end) for begin, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
 
 def _size(group: Group) -> int:

@@ -19,7 +19,7 @@ from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import NlmdissectError
 
 if TYPE_CHECKING:
-    from nlmdissect.history.parts import Scan
+    from nlmdissect.history.scan import Scan
 
 LARGE = 4 << 20  # bytes of files after which it pays to look for memory to give back
 ENGINE = (
@@ -64,7 +64,7 @@ def judge(recordings: Sequence[tuple[Sequence[Glance], bool]], expansion: int) -
 def read_part(paths: Sequence[str], tail: Sequence[str], expansion: int) -> Scan | Broken:
     """Read some files of a large recording, and on into what follows."""
     from nlmdissect.capture.part import open_part
-    from nlmdissect.history.parts import scan
+    from nlmdissect.history.scan import scan
 
     expect_many()
     try:
@@ -73,9 +73,22 @@ def read_part(paths: Sequence[str], tail: Sequence[str], expansion: int) -> Scan
         return _broken(error)
 
 
+def read_piece(path: str, begin: int, end: int | None) -> Scan | Broken:
+    """Read a piece of a large file, from about one byte to about another one; None: to its end."""
+    from nlmdissect.capture.piece import open_piece
+    from nlmdissect.history.scan import scan
+
+    expect_many()
+    try:
+        return scan(open_piece(path, begin, end))
+    except Exception as error:
+        return _broken(error)
+
+
 def judge_parts(parts: Sequence[Scan | Broken], files: Sequence[Glance]) -> list[Result]:
-    """Join the parts of a recording, and judge it."""
-    return [_result(files, False, parts)]
+    """Join the parts of a recording, and judge it. A file that cannot be read in pieces is read whole."""
+    whole = len(files) == 1 and any(isinstance(part, Broken) for part in parts)
+    return [_result(files, False, None if whole else parts)]
 
 
 def _result(

@@ -54,7 +54,7 @@ class Source:
     limit. ``first`` and ``last`` are the smallest and largest time in ns, None without frames. ``dropped`` is how many
     packets the capturing host says it lost, None when it says nothing (pcap never does). ``copies`` are the paths of
     files that were given too and are the same, byte for byte: they are not read. ``expansion`` is how many bytes a
-    packed byte of it may become (see ``Unpacked``).
+    packed byte of it may become (see ``Unpacked``). ``descriptions`` counts section headers and interfaces (pcapng).
     """
 
     path: str
@@ -71,3 +71,4 @@ class Source:
     defects: list[Defect] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
     expansion: int = EXPANSION
+    descriptions: int = 0

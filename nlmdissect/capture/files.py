@@ -121,11 +121,8 @@ def open_recording(
             )
     sources = []
     for name in names:
-        stream = Unpacked(open_file(name), name)
-        try:
+        with closing(Unpacked(open_file(name), name)) as stream:
             source = _identify(stream)
-        finally:
-            stream.close()
         source.bytes = remote.stat(name).size if remote.is_url(name) else os.stat(name).st_size
         source.expansion = expansion
         sources.append(source)
@@ -137,21 +134,15 @@ def records(source: Source, capture: int = 0, skip: bytes = b"") -> Iterator[who
 
     Errors: CaptureError when it cannot be opened.
     """
-    stream = _unpacked(source)
-    try:
+    with closing(_unpacked(source)) as stream:
         for record in whole.read(stream, source, skip):
             yield record._replace(capture=capture) if capture else record
-    finally:
-        stream.close()
 
 
 def frames(source: Source) -> Iterator[Block]:
     """The frames of a file that was read before, once more. Errors: CaptureError when it cannot be opened."""
-    stream = _unpacked(source)
-    try:
+    with closing(_unpacked(source)) as stream:
         yield from _blocks(stream, Source(source.path, source.format), 0)
-    finally:
-        stream.close()
 
 
 def _join(sources: list[Source]) -> Recording:
@@ -275,22 +266,20 @@ def _identify(stream: Unpacked) -> Source:
     return source
 
 
-def read_source(source: Source, capture: int) -> Iterator[Block]:
-    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError.
+def read_source(source: Source, capture: int, raw: BinaryIO | None = None) -> Iterator[Block]:
+    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. ``raw`` is read
+    instead of all of it. Raises CaptureError.
     """
     _forget(source, capture)
-    stream = _unpacked(source)
-    try:
+    with closing(_unpacked(source) if raw is None else Unpacked(raw, source.path)) as stream:
         yield from _blocks(stream, source, capture)
-    finally:
-        stream.close()
 
 
 def _forget(source: Source, capture: int) -> None:
     """Counts start again when a file is read again."""
     source.link_types = []
     source.defects = [Defect(capture, 0, "file", "same_file_again", 1, path) for path in source.copies]
-    source.snaplen, source.frames = 0, 0
+    source.snaplen, source.frames, source.descriptions = 0, 0, 0
     source.first = source.last = source.dropped = None
     source.truncated = False
 

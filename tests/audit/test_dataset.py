@@ -213,7 +213,7 @@ def test_a_part_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def fails(paths: list[str], tail: list[str]) -> Any:
         if paths[0].endswith("pcap3"):
-            monkeypatch.setattr("nlmdissect.history.parts.scan", lambda part: 1 / 0)
+            monkeypatch.setattr("nlmdissect.history.scan.scan", lambda part: 1 / 0)
         return real(paths, tail)
 
     monkeypatch.setattr("nlmdissect.audit.run.read_part", fails)
