@@ -229,8 +229,8 @@ def _cuts(group: Group) -> list[int]:
 def _pieces(group: Group) -> list[tuple[str, int, int | None]]:
     """The pieces of a recording of one plain file: its path, about where each begins, and where it ends."""
     (file, *others) = group.files
-    count = 1 if others or file.compression or file.error else file.size // PIECE
-    cuts = [file.size * n // count for n in range(count)] if count else []
+    count = 1 if others or file.compression or file.error else max(file.size // PIECE, 1)
+    cuts = [file.size * n // count for n in range(count)]
     return [(file.path, begin, end) for begin, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
 

@@ -1,11 +1,11 @@
 """A recording that is read in parts, by several processes or hosts, and joined.
 
-Theory of operation. ``scan`` reads one part (``capture.part``, ``capture.piece``) and gives what a reading of the whole has at that place:
-RPC messages as arrays, signals, what names were told, and the summary of the traffic; of a large capture with little
-lock traffic that is little. ``joined`` puts these together as if they had been read in one go: endpoints and streams
-get one numbering, a connection that goes on from part to part is one stream, and of the frames that two parts have both
-read, those that the second one is not sure of are taken from the first. Everything after that is the way of any
-recording.
+Theory of operation. ``scan`` reads one part (``capture.part``, ``capture.piece``) and gives what a reading of the whole
+has at that place: RPC messages as arrays, signals, what names were told, and the summary of the traffic; of a large
+capture with little lock traffic that is little. ``joined`` puts these together as if they had been read in one go:
+endpoints and streams get one numbering, a connection that goes on from part to part is one stream, and of the frames
+that two parts have both read, those that the second one is not sure of are taken from the first. Everything after that
+is the way of any recording.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import random
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from support.story import capture_of
 
 from nlmdissect.analysis import Analysis, analyse
 from nlmdissect.capture.part import OVERLAP, open_part
-from nlmdissect.capture.piece import open_piece
 from nlmdissect.history.history import read_history
 from nlmdissect.history.parts import joined
 from nlmdissect.history.scan import scan
@@ -46,14 +44,6 @@ def in_parts(files: list[str], size: int, overlap: tuple[int, int]) -> Analysis:
     """Each part is read by itself, and what it holds is sent to where they are joined."""
     scans = [scan(open_part(files[at : at + size], files[at + size :], overlap)) for at in range(0, len(files), size)]
     return analyse(joined(pickle.loads(pickle.dumps(scans))))
-
-
-def in_pieces(path: Path, count: int, overlap: tuple[int, int]) -> Analysis:
-    """The same of one file, cut at bytes."""
-    size = path.stat().st_size
-    cuts = [size * n // count for n in range(count)]
-    pieces = zip(cuts, [*cuts[1:], None], strict=True)
-    return analyse(joined(pickle.loads(pickle.dumps([scan(open_piece(str(path), *piece, overlap)) for piece in pieces]))))
 
 
 def table(name: str, analysis: Analysis) -> pd.DataFrame:
@@ -97,12 +87,3 @@ def test_many_hosts(tmp_path: Path) -> None:
     assert len(one.findings) == 5
     for name in ("calls", "recoveries", "locks", "findings", "defects"):
         pd.testing.assert_frame_equal(table(name, other), table(name, one), obj=name)
-
-
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("path", recordings(), ids=lambda path: path.name)
-def test_pieces_of_one_file(path: Path, count: int) -> None:
-    whole, pieces = analyse(read_history([path])), in_pieces(path, count, OVERLAP)
-    for name in TABLES:
-        pd.testing.assert_frame_equal(table(name, pieces), table(name, whole), obj=name)
-    assert [replace(source, bytes=0) for source in pieces.history.sources] == [replace(source, bytes=0) for source in whole.history.sources]
