@@ -34,11 +34,6 @@ class Part:
     expansion: int = EXPANSION
     read_on: list[int] = field(default_factory=list)
 
-    @property
-    def inside(self) -> bool:
-        """Does it begin within a file?"""
-        return False
-
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
         """All frames, file after file. ``progress`` is told of each block, and of no total. Errors: CaptureError, as
         ``Recording.blocks``.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import SEEK_SET, RawIOBase
 from typing import Any, BinaryIO, cast
 
@@ -46,8 +46,8 @@ class Layout:
 
 @dataclass(slots=True)
 class Piece:
-    """Read as a ``Recording`` is, once. ``tail``: another piece follows, of which the beginning is read too; its frames
-    are counted on, and ``read_on`` has how many there were.
+    """Read as a ``Recording`` is, once. ``tail``: another piece follows, of which the beginning is read too, as if it
+    were another file; ``read_on`` has how many frames of it were.
     """
 
     sources: tuple[Source, ...]
@@ -78,10 +78,10 @@ class Piece:
         if self.tail:
             self.read_on.append(0)
             enough = Enough(self.overlap)
-            for block in read_source(Source(source.path, source.format), 0, self._open(self.end, size)):
+            for block in read_source(Source(source.path, source.format), 1, self._open(self.end, size)):
                 if len(block.at):
                     self.read_on[0] += len(block.at)
-                    yield replace(block, first_frame=source.frames + block.first_frame)
+                    yield block
                     if enough(block):
                         return
 

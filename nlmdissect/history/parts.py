@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nlmdissect.capture.block import Source
+from nlmdissect.capture.block import Defect, Source
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.ledger import FRAME_BITS
 from nlmdissect.capture.messages import Kind, Messages, Signal, Span, Stream, Traffic, join
@@ -36,13 +36,15 @@ Flow = tuple[int, int, int, int, bool]
 
 
 class Place(NamedTuple):
-    """Where the files of a part are in the recording: how many come before its first, and frames before its own."""
+    """Where the files of a part are in the recording, its own and those that it has read on into: the number of each,
+    and how many frames of it come before.
+    """
 
-    first: int
-    frames: int
+    capture: list[int]
+    frames: list[int]
 
     def moved(self, at: At) -> At:
-        return At(at.time, at.capture + self.first, at.frame + self.frames)
+        return At(at.time, self.capture[at.capture], at.frame + self.frames[at.capture])
 
 
 def joined(scans: Sequence[Scan]) -> History:
@@ -54,20 +56,23 @@ def joined(scans: Sequence[Scan]) -> History:
         streams = _Streams(traffic.streams)
         sources, before = list[Source](), list[int]()
         for one in scans:
-            place = Place(len(sources) - 1, sources[-1].frames) if one.inside else Place(len(sources), 0)
+            place = _place(sources, one)
+            if one.inside:  # who read on may have come to the end of this piece
+                before = [*before, before[0] - one.sources[0].frames]
             hosts = _endpoints(traffic.endpoints, one.traffic.endpoints, place)
             stream = streams.add(one, hosts, place)
             messages.append(_messages(one, hosts, stream, place, before))
             signals += _signals(one, hosts, place, before)
             _summary(traffic, one, hosts, place)
-            facts = (_counted_on(fact, place.frames) for fact in one.told.facts if not _known(fact, before))
-            tell_again(paths, list(facts), hosts, place.first)
+            facts = [_moved(fact, place) for fact in one.told.facts if not _known(fact, before)]
+            tell_again(paths, facts, hosts, 0)
             if one.inside:
                 _go_on(sources[-1], *one.sources)
             else:
                 sources += map(replace, one.sources)
             before = one.read_on
         traffic.activity = _spans(traffic.activity)
+        traffic.defects = _counted(traffic.defects)
         traffic.answers.sort()
         traffic.verifiers.sort(key=lambda verifier: verifier.first)
         for capture, source in enumerate(sources):
@@ -82,6 +87,17 @@ def joined(scans: Sequence[Scan]) -> History:
             "names_full": paths.full + sum(one.told.full for one in scans),
         }
         return build(tuple(sources), traffic, signals, pairing.finish(), texts, paths, lost)
+
+
+def _place(sources: Sequence[Source], one: Scan) -> Place:
+    """Of the next part behind these files. What follows a piece is the same file."""
+    count, own = len(one.sources) + len(one.read_on), [source.frames for source in one.sources]
+    if not one.piece:
+        return Place([len(sources) + n for n in range(count)], [0] * count)
+    if not one.inside:
+        return Place([len(sources)] * count, [0, *own][:count])
+    before = sources[-1].frames
+    return Place([len(sources) - 1] * count, [before, before + own[0]][:count])
 
 
 def _go_on(source: Source, by: Source) -> None:
@@ -100,8 +116,10 @@ def _endpoints(known: Endpoints, of: Endpoints, place: Place) -> list[int]:
     for scope, address, macs in zip(of.scopes, of.addresses, of.macs, strict=True):
         key = (NETWORK if scope == NETWORK else 1, address)
         number = places[key] if key in places else places.setdefault(key, known.add(*key))
-        for mac, frame in macs.items():
-            known.macs[number].setdefault(mac, frame + (place.first << FRAME_BITS) + place.frames)
+        for mac, seen in macs.items():
+            capture, frame = seen >> FRAME_BITS, seen & (1 << FRAME_BITS) - 1
+            frame += place.frames[capture] + (place.capture[capture] << FRAME_BITS)
+            known.macs[number].setdefault(mac, frame)
         found.append(number)
     return found
 
@@ -122,9 +140,9 @@ class _Streams:
                 stream,
                 src=hosts[stream.src],
                 dst=hosts[stream.dst],
-                capture=stream.capture + place.first,
-                first_frame=stream.first_frame + place.frames,
-                last_frame=stream.last_frame + place.frames,
+                capture=place.capture[stream.capture],
+                first_frame=stream.first_frame + place.frames[stream.capture],
+                last_frame=stream.last_frame + place.frames[stream.capture],
                 ended_by=hosts[stream.ended_by] if stream.ended else -1,
                 programs=dict(stream.programs),
             )
@@ -166,7 +184,8 @@ def _messages(one: Scan, hosts: Sequence[int], streams: Ints, place: Place, befo
     limit[: len(before)] = before
     m = only(m, np.flatnonzero(m.frame > limit[m.capture]))
     return replace(
-        m, capture=m.capture + np.int32(place.first), frame=m.frame + place.frames, src=known[m.src], dst=known[m.dst],
+        m, capture=np.array(place.capture, np.int32)[m.capture], frame=m.frame + np.array(place.frames)[m.capture],
+        src=known[m.src], dst=known[m.dst],
         stream=streams[m.stream].astype(np.int32) if len(streams) else m.stream,
     )  # fmt: skip
 
@@ -185,23 +204,23 @@ def _signals(one: Scan, hosts: Sequence[int], place: Place, before: Sequence[int
 
 def _summary(traffic: Traffic, one: Scan, hosts: Sequence[int], place: Place) -> None:
     """What is only counted. Frames that two parts have read count twice in numbers of calls, and in nothing else."""
-    of = one.traffic
+    own, of = len(one.sources), one.traffic
     traffic.activity += [replace(span, src=hosts[span.src], dst=hosts[span.dst]) for span in of.activity]
     for (program, version, src, dst), calls in of.programs.items():
         key = program, version, hosts[src], hosts[dst]
         traffic.programs[key] = traffic.programs.get(key, 0) + calls
     traffic.answers += [
         answer._replace(at=place.moved(answer.at), server=hosts[answer.server], asker=hosts[answer.asker])
-        for answer in of.answers if one.owns(*answer.at[1:])
+        for answer in of.answers if answer.at.capture < own
     ]  # fmt: skip
     for v in of.verifiers:
-        if one.owns(*v.first[1:]):
+        if v.first.capture < own:
             begin, end = place.moved(v.first), place.moved(v.last)
             traffic.verifiers.append(replace(v, server=hosts[v.server], client=hosts[v.client], first=begin, last=end))
     traffic.failed_writes += [(hosts[server], time) for server, time in of.failed_writes]
     traffic.defects += [
-        replace(d, capture=d.capture + place.first, frame=d.frame + place.frames if d.frame else 0)
-        for d in of.defects if one.owns(d.capture, d.frame)
+        replace(d, capture=place.capture[d.capture], frame=d.frame and d.frame + place.frames[d.capture])
+        for d in of.defects if d.capture < own
     ]
     traffic.cut += of.cut
     traffic.longest_cut = max(traffic.longest_cut, of.longest_cut)
@@ -231,9 +250,17 @@ def _known(fact: Fact, before: Sequence[int]) -> bool:
     return at is not None and at.capture < len(before) and at.frame <= before[at.capture]
 
 
-def _counted_on(fact: Fact, frames: int) -> Fact:
-    """The same with as many frames before its own."""
-    return fact if not frames else tuple(Place(0, frames).moved(x) if isinstance(x, At) else x for x in fact)
+def _counted(defects: Sequence[Defect]) -> list[Defect]:
+    """Those of one kind in one file are one."""
+    found: dict[tuple[int, str, str, str], Defect] = {}
+    for d in defects:
+        key = d.capture, d.layer, d.reason, d.detail
+        found[key] = replace(found[key], count=found[key].count + d.count) if key in found else d
+    return list(found.values())
+
+
+def _moved(fact: Fact, place: Place) -> Fact:
+    return tuple(place.moved(one) if isinstance(one, At) else one for one in fact)
 
 
 def _slices(messages: Messages) -> Iterator[Ints]:

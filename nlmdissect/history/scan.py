@@ -21,8 +21,8 @@ from nlmdissect.rpc.told import Told
 class Scan:
     """What one part holds. Files are numbered within the part, those that were read on into behind its own.
 
-    ``read_on`` has the frames that were read of each of those; ``forgotten`` the calls that were given up. ``inside``:
-    it is a piece of the one file that the part before is one of, and its frames are counted from its beginning.
+    ``read_on`` has the frames that were read of each of those; ``forgotten`` the calls that were given up. ``piece``:
+    it is one of a file, and its frames are counted from its beginning; ``inside``: there is one before it.
     """
 
     sources: tuple[Source, ...]
@@ -32,11 +32,8 @@ class Scan:
     told: Told
     read_on: list[int]
     forgotten: int
+    piece: bool
     inside: bool
-
-    def owns(self, capture: int, frame: int) -> bool:
-        """Is a frame its own, and none that was read on?"""
-        return capture < len(self.sources) and frame <= self.sources[capture].frames
 
 
 def scan(part: Part | Piece) -> Scan:
@@ -59,7 +56,7 @@ def scan(part: Part | Piece) -> Scan:
                 waiting = []
         kept.append(_packed(names.take(join(waiting))))
         return Scan(part.sources, reader.traffic, join(kept), signals, told.done(), part.read_on, names.forgotten,
-                    part.inside)  # fmt: skip
+                    isinstance(part, Piece), isinstance(part, Piece) and part.inside)  # fmt: skip
 
 
 def only(m: Messages, rows: NDArray[np.int64]) -> Messages:

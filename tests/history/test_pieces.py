@@ -13,20 +13,31 @@ import pytest
 from history.test_parts import NAMED, OURS, SHORT, recordings, table
 from support.captures import block, epb, idb, pcap, shb
 from support.damage import load
+from support.packets import UDP, ethernet, ip
 
 from nlmdissect.analysis import Analysis, analyse
 from nlmdissect.audit import run
 from nlmdissect.audit.work import Broken, judge, judge_parts, look, read_piece
+from nlmdissect.capture import pcap as pcap_files
+from nlmdissect.capture import pcapng as pcapng_files
 from nlmdissect.capture.part import OVERLAP
 from nlmdissect.capture.piece import open_piece
 from nlmdissect.errors import CaptureError
-from nlmdissect.history.history import read_history
+from nlmdissect.history.history import History, read_history
 from nlmdissect.history.parts import joined
 from nlmdissect.history.scan import scan
 from nlmdissect.tables import TABLES
 
 LOST = OURS / "S08-reclaim-after-grace.pcap"
 STATISTICS, NAMES = 5, 4  # blocks of pcapng
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overlap ends with a block; the pieces behind it have to tell the rest."""
+    for module in (pcap_files, pcapng_files):
+        monkeypatch.setattr(module, "FIRST_BLOCK", 1000)
+        monkeypatch.setattr(module, "BLOCK", 1000)
 
 
 def in_pieces(path: Path, count: int, overlap: tuple[int, int] = OVERLAP) -> Analysis:
@@ -52,9 +63,9 @@ def test_the_same_tables(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", recordings(), ids=lambda path: path.name)
-def test_the_same_findings_where_the_overlap_is_short(path: Path) -> None:
+def test_the_same_where_the_overlap_is_short(path: Path) -> None:
     whole, parts = analyse(read_history([path])), in_pieces(path, 4, SHORT)
-    for name in ("messages", "calls", "boots", "recoveries", "locks", "findings"):
+    for name in TABLES:
         a, b = (table(name, one) for one in (parts, whole))
         known = [column for column in a if column not in NAMED]
         pd.testing.assert_frame_equal(a[known], b[known], obj=name)
@@ -97,6 +108,27 @@ def test_pcap(tmp_path: Path, order: str, nano: bool) -> None:
     seconds = [(time // 10**6, time % 10**6 * (1000 if nano else 1), data) for time, data in records()]
     path.write_bytes(pcap(seconds, order=order, magic=0xA1B23C4D if nano else 0xA1B2C3D4))
     same(path, 3)
+
+
+def test_what_is_first_seen_in_the_second_piece(tmp_path: Path) -> None:
+    """New hosts, and frames whose IP header is damaged, before, in and behind the overlap of the first piece."""
+    other = load(OURS / "S16-ipv6.pcap")
+    assert other is not None
+    damaged = ethernet(b"\x41" + ip("10.0.0.1", "10.0.0.2", UDP, bytes(8))[1:])
+    gap = [(records()[-1][0] + 10**6 * n, damaged if n % 9 == 0 else bytes(1000)) for n in range(60)]
+    later = [(gap[-1][0] + (frame.time - other.frames[0].time) // 1000, frame.data) for frame in other.frames]
+    path = tmp_path / "x.pcap"
+    several = [*records(), *gap, *later, (later[-1][0], damaged)]
+    path.write_bytes(pcap((time // 10**6, time % 10**6, data) for time, data in several))
+
+    def told(history: History) -> list[object]:
+        traffic = history.traffic
+        return [traffic.defects, dict(zip(traffic.endpoints.addresses, traffic.endpoints.macs, strict=True))]
+
+    whole, pieces = read_history([path]), in_pieces(path, 2, SHORT).history
+    assert [defect.count for defect in whole.traffic.defects] == [8]
+    assert told(pieces) == told(whole)
+    assert pieces.sources[0].frames == len(several)
 
 
 def test_the_last_record_is_cut(tmp_path: Path) -> None:
