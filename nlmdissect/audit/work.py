@@ -53,7 +53,7 @@ class Broken:
     failed: bool = False
 
 
-def judge(recordings: Sequence[tuple[Sequence[Glance], bool]], expansion: int) -> list[Result]:
+def judge(recordings: Sequence[tuple[Sequence[Glance], bool]], expansion: int = EXPANSION) -> list[Result]:
     """Read and judge recordings: the files of each, and whether it was said by hand that they belong together.
     ``expansion`` is how many bytes a packed byte may become.
     """
