@@ -64,6 +64,7 @@ def test_recordings_are_read_alike(path: Path, functions: Functions, monkeypatch
 def test_findings_are_the_same(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = run(read_history([path]))
     small_blocks(monkeypatch)
+    monkeypatch.setattr("nlmdissect.capture.engine.TINY", 0)
     monkeypatch.setattr(compiled, "LOAD", -1.0)
     monkeypatch.setattr(compiled, "price", lambda: 0.0)
     monkeypatch.setattr(compiled, "load", lambda: functions)
