@@ -21,7 +21,7 @@ from nlmdissect.errors import NlmdissectError
 if TYPE_CHECKING:
     from nlmdissect.history.scan import Scan
 
-LARGE = 4 << 20  # bytes of files after which it pays to look for memory to give back
+LARGE = 4 << 20  # bytes of files after which it pays to look everywhere for memory to give back
 ENGINE = (
     "analysis.py", "errors.py", "escape.py", "findings.py", "groups.py", "xdr", "protocols", "capture", "rpc", "hosts",
     "machines", "history", "rules", "tables", "audit/columns.py", "audit/rotation.py", "audit/rows.py", "audit/work.py",
@@ -105,8 +105,7 @@ def _result(
         wrong = _broken(error)
         return Result(parquet.encode(rows.broken(files, wrong.error, wrong.hint, wrong.failed)))
     finally:
-        if sum(file.size for file in files) > LARGE:
-            gc.collect()
+        gc.collect(2 if sum(file.size for file in files) > LARGE else 0)  # else each leaves its tables, some MB
 
 
 def _broken(error: Exception) -> Broken:
