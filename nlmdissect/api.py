@@ -58,7 +58,7 @@ class Capture:
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name. Raises KeyError for one that does not exist."""
         if name not in self._tables:
-            from nlmdissect.tables import build
+            from nlmdissect.tables.frames import build
 
             self._tables[name] = build(name, self.analysis)
         return self._tables[name]

@@ -31,7 +31,7 @@ class State:
     def table(self, name: str) -> pd.DataFrame:
         """A table by its name. Raises KeyError for one that does not exist."""
         if name not in self._tables:
-            from nlmdissect.tables import build_at
+            from nlmdissect.tables.frames import build_at
 
             self._tables[name] = build_at(name, self.moment)
         return self._tables[name]

@@ -43,7 +43,7 @@ DOORS = {
     "scapy": {f"scapy_layer/{name}.py" for name in ("xdr", "procedures", "rpc", "session")},
     "pyshark": {"oracle/run.py"},
     "fsspec": {"capture/remote.py"},
-    "pandas": {"tables/__init__.py", "tables/wide.py", "tables/parquet.py"},
+    "pandas": {"tables/frames.py", "tables/wide.py", "tables/parquet.py"},
     "pyarrow": {"audit/parquet.py", "tables/parquet.py"},
     "rich": {"audit/text.py", "report/text.py", "report/story_text.py", "report/moment_text.py", "report/progress.py"},
     "click": {

@@ -12,6 +12,7 @@ from nlmdissect.audit.dataset import Run, find_run
 from nlmdissect.audit.summary import Summary
 from nlmdissect.audit.text import render
 from nlmdissect.audit.trend import Trend, trend
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.escape import in_html
 
 if TYPE_CHECKING:
@@ -107,16 +108,19 @@ def open_audit(folder: str | Path) -> Audit:
 
 def run_audit(
     paths: Sequence[str | Path], dataset: str | Path, *, run: str | None = None, group: Sequence[str] = (),
-    scheduler: str | None = None, jobs: int | None = None, memory: int | None = None, progress: bool = False,
+    scheduler: str | None = None, jobs: int | None = None, memory: int | None = None,
+    max_expansion: int | None = None, progress: bool = False,
 ) -> Audit:  # fmt: skip
     """Audit files, folders, patterns and URLs into a dataset, as ``nlmdissect audit`` does.
 
     A run that did not end goes on, if it was asked the same. ``group`` are patterns: files that match one are one
     recording; "none" takes every other file alone. ``scheduler`` is the address of a Dask cluster, else ``jobs``
     workers start here, which together use at most ``memory`` bytes; a script that does that has ``if __name__ ==
-    "__main__":``, for workers import it. Raises UsageError, and LostError without a scheduler.
+    "__main__":``, for workers import it. ``max_expansion`` is as in ``read``. Raises UsageError, and LostError without
+    a scheduler.
     """
     from nlmdissect.audit.run import audit
 
+    most = EXPANSION if max_expansion is None else max_expansion
     return Audit(audit(paths, dataset, run=run, group=group, scheduler=scheduler, jobs=jobs, memory=memory,
-                       progress=progress))  # fmt: skip
+                       max_expansion=most, progress=progress))  # fmt: skip

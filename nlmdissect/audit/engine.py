@@ -158,6 +158,8 @@ class Pool:
             )
         wanted = self._jobs or dask.system.CPU_COUNT
         self.wide = min(wanted, most)
+        # else it imports all that it knows, pandas too, for the server of processes, which has begun already
+        distributed.utils._forkserver_preload_set = True
         keys = distributed.Security.temporary()
         self._cluster = distributed.LocalCluster(
             n_workers=self.wide, threads_per_worker=1, processes=True, memory_limit=(total - OWN) // self.wide,
@@ -217,6 +219,7 @@ def _distributed() -> tuple[Any, Any]:
         import dask.system
         import distributed
         import distributed.system
+        import distributed.utils
     except ImportError as error:
         raise UsageError("an audit needs Dask, which is not here", INSTALL) from error
     return dask, distributed

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nlmdissect.audit.columns import TABLES
 from nlmdissect.audit.rows import Row, Rows
@@ -15,29 +19,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INSTALL = "pip install 'nlmdissect[audit]'"
+EVIDENCE = {"capture": "int64", "frame": "int64", "time": "time", "what": "string"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAGIC = b"PAR1"  # how a Parquet file ends that was written to its end
 
 
 def encode(found: Rows) -> dict[str, bytes]:
     """Each table as the bytes of one file."""
-    return {name: _encode(name, rows) for name, rows in found.items()}
+    return {name: _encode(name, rows) if rows else _empty(name) for name, rows in found.items()}
 
 
 def _encode(name: str, rows: Sequence[Row]) -> bytes:
+    """Tables are small: a dictionary for each column would cost more time than it saves room."""
     pa, pq = arrow()
     columns = TABLES[name]
     values = zip(*rows, strict=True) if rows else ([] for _ in columns)
-    arrays = [_array(pa, of, column.dtype) for of, column in zip(values, columns, strict=True)]
+    arrays = [_array(of, column.dtype) for of, column in zip(values, columns, strict=True)]
     out = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays, names=[column.name for column in columns]), out, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=_schema(name)), out, compression="zstd", use_dictionary=False)
     return bytes(out.getvalue())
+
+
+@cache
+def _empty(name: str) -> bytes:
+    return _encode(name, ())
 
 
 def rows(name: str, files: Sequence[tuple[str, str, str]], columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of one table from (run, recording, path of its file), with ``recording`` in each. Raises UsageError."""
     found: list[dict[str, Any]] = []
+    types = {column.name: column.dtype for column in TABLES[name]}
     for _, recording, path in files:
-        found += [{"recording": recording, **row} for row in _read(path, columns).to_pylist()]
+        table = _read(path, columns)
+        values = [_values(table[column].combine_chunks(), types[column]) for column in columns]
+        found += [{"recording": recording, **dict(zip(columns, row, strict=True))} for row in zip(*values, strict=True)]
     return found
 
 
@@ -60,7 +75,7 @@ def frame(name: str, files: Sequence[tuple[str, str, str]]) -> pd.DataFrame:
 def _read(path: str, columns: Sequence[str]) -> Any:
     pa, pq = arrow()
     try:
-        return pq.ParquetFile(path).read(columns=list(columns))
+        return pq.ParquetFile(path).read(columns=list(columns), use_threads=False)  # files are small
     except (OSError, pa.ArrowException, KeyError) as error:
         raise UsageError(f"{path} is missing or broken: {error}", "Remove its folder and audit again.") from error
 
@@ -82,37 +97,63 @@ def _type(dtype: str) -> Any:
         case "int64" | "Int64":
             return pa.int64()
         case "evidence":
-            parts = [("capture", pa.int64()), ("frame", pa.int64()), ("time", _type("time")), ("what", pa.string())]
-            return pa.list_(pa.struct(parts))
+            return pa.list_(pa.struct([(name, _type(of)) for name, of in EVIDENCE.items()]))
         case _:
             return pa.string()
 
 
-def _array(pa: ModuleType, values: Sequence[Any], dtype: str) -> Any:
-    kind = _type(dtype)
+def _array(values: Sequence[Any], dtype: str) -> Any:
+    """A column of plain values and None. It is put together here, for ``pyarrow.array`` would import pandas first, and
+    that takes longer than many an audit.
+    """
+    pa, _ = arrow()
+    kind, there = _type(dtype), [value is not None for value in values]
+    gaps = None if all(there) else _bits(there)
+    match dtype:
+        case "evidence":
+            rows = [one for of in values for one in of]
+            columns = zip(*rows, strict=True) if rows else ([] for _ in EVIDENCE)
+            parts = [_array(list(of), dtype) for of, dtype in zip(columns, EVIDENCE.values(), strict=True)]
+            inner = pa.Array.from_buffers(kind.value_type, len(rows), [None], children=parts)
+            return pa.Array.from_buffers(kind, len(values), [gaps, _ends(values)], children=[inner])
+        case "bool" | "boolean":
+            data = [_bits(list(map(bool, values)))]
+        case "time" | "int64" | "Int64":
+            numbers = np.array([0 if value is None else value for value in values], np.int64)
+            data = [pa.py_buffer(numbers // 1000 if dtype == "time" else numbers)]
+        case _:
+            # names of files may be no Unicode
+            texts = [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in values]
+            data = [_ends(texts), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(kind, len(values), [gaps, *data])
+
+
+def _values(array: Any, dtype: str) -> list[Any]:
+    """What ``_array`` made a column of; moments as datetimes, for which pyarrow would import pandas too."""
     match dtype:
         case "time":
-            return pa.array([None if time is None else time // 1000 for time in values], kind)
+            moments = array.view(arrow()[0].int64()).to_pylist()
+            return [None if moment is None else EPOCH + timedelta(microseconds=moment) for moment in moments]
         case "evidence":
-            return pa.array([[_evidence(*one) for one in of] for of in values], kind)
+            columns = [_values(array.values.field(name), of) for name, of in EVIDENCE.items()]
+            rows = [dict(zip(EVIDENCE, row, strict=True)) for row in zip(*columns, strict=True)]
+            return [rows[begin:end] for begin, end in pairwise(array.offsets.to_pylist())]
         case _:
-            try:
-                return pa.array(values, kind)
-            except UnicodeEncodeError:  # names of files may be no Unicode
-                return pa.array([None if text is None else _unicode(text) for text in values], kind)
+            return list(array.to_pylist())
 
 
-def _evidence(capture: int, frame: int, time: int, what: str) -> dict[str, Any]:
-    return {"capture": capture, "frame": frame, "time": time // 1000, "what": _unicode(what)}
+def _bits(flags: Sequence[bool]) -> Any:
+    return arrow()[0].py_buffer(np.packbits(np.array(flags, bool), bitorder="little"))
 
 
-def _unicode(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _ends(parts: Sequence[Any]) -> Any:
+    """Where each of some parts begins, and where the last one ends."""
+    return arrow()[0].py_buffer(np.cumsum([0, *map(len, parts)], dtype=np.int32))
 
 
 def _pandas_type(kind: Any) -> Any:
     """Whole numbers and yes-or-no may be missing; the rest is what pandas takes it for."""
-    from nlmdissect.tables import nullable
+    from nlmdissect.tables.frames import nullable
 
     return nullable(str(kind))
 

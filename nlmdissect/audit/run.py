@@ -17,38 +17,41 @@ from nlmdissect.audit import inputs, parquet, rows
 from nlmdissect.audit.dataset import Run, open_run, unwritable
 from nlmdissect.audit.engine import Done, Pool
 from nlmdissect.audit.rotation import Group, grouped, split
-from nlmdissect.audit.work import Result, engine, judge, judge_parts, look, read_part
+from nlmdissect.audit.work import Result, engine, judge, judge_parts, look, read_part, read_piece
 from nlmdissect.capture.glance import Glance
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import UsageError
 from nlmdissect.report.progress import Bar
 
 LOOKS = 16  # files that one call looks at
 SMALL, SEVERAL = 1 << 20, 4  # bytes of a recording that one call judges together with others; how many
 PART = 256 << 20  # bytes of files that one call reads of a recording of several files
+PIECE = 1 << 30  # bytes that one call reads of a file, about
 LOST = "the workers that read it were ended: it needs more memory than one may use"
 
 
 def audit(
     paths: Sequence[str | Path], dataset: str | Path, *, run: str | None = None, group: Sequence[str] = (),
-    scheduler: str | None = None, jobs: int | None = None, memory: int | None = None, progress: bool = False,
+    scheduler: str | None = None, jobs: int | None = None, memory: int | None = None, max_expansion: int = EXPANSION,
+    progress: bool = False,
 ) -> Run:  # fmt: skip
     """Audit files, folders, patterns and URLs into a dataset; the finished run.
 
     A run that did not end goes on, if it was asked the same. ``group`` are patterns: files that match one are one
     recording; "none" takes every other file alone. ``scheduler`` is the address of a Dask cluster, else ``jobs``
-    workers start here, which together use at most ``memory`` bytes. Raises UsageError, and LostError without a
-    scheduler.
+    workers start here, which together use at most ``memory`` bytes. ``max_expansion`` is as in ``nlmdissect.read``.
+    Raises UsageError, and LostError without a scheduler.
     """
     from nlmdissect import __version__
 
     files = inputs.files(paths)
-    about = {"paths": [str(path) for path in paths], "group": list(group)}
+    about = {"paths": [str(path) for path in paths], "group": list(group), "max_expansion": max_expansion}
     root = Path(dataset)
     with _alone(root):
         to, before = open_run(root, run, about)
         to.about["version"] = __version__
         with Bar(progress, "looking") as bar:
-            audit = _Audit(to, before, bar)
+            audit = _Audit(to, before, bar, max_expansion)
             with Pool(scheduler, jobs, memory) as pool:
                 audit.look(pool, files)
                 audit.plan(grouped(audit.seen, group))
@@ -64,8 +67,8 @@ def audit(
 class _Audit:
     """What is known of an audit under way. ``lost`` are recordings whose workers died with them."""
 
-    def __init__(self, to: Run, before: Run | None, bar: Bar) -> None:
-        self.run, self.before, self.bar = to, before, bar
+    def __init__(self, to: Run, before: Run | None, bar: Bar, expansion: int) -> None:
+        self.run, self.before, self.bar, self.expansion = to, before, bar, expansion
         self.seen: list[Glance] = []
         self.lost: list[Group] = []
         self.planned: dict[str, Group] = {}
@@ -95,9 +98,9 @@ class _Audit:
     def plan(self, groups: Sequence[Group]) -> None:
         """Take over what was found before; the largest of the rest first, so that no long one begins at the end."""
         known = {} if self.before is None else self.before.about.get("apart", {})
-        self.run.about["apart"] = {key: known[key] for key in map(_key, groups) if key in known}
-        for group in [part for whole in groups for part in split(whole, known.get(_key(whole), ()))]:
-            name, key = name_of(group), _key(group)
+        self.run.about["apart"] = {key: known[key] for key in map(self._key, groups) if key in known}
+        for group in [part for whole in groups for part in split(whole, known.get(self._key(whole), ()))]:
+            name, key = name_of(group), self._key(group)
             self.planned[name] = group
             if self.run.key(name) == key:
                 self.reused += 1
@@ -134,7 +137,14 @@ class _Audit:
             parts: list[Any] = []
             paths = [file.path for file in group.files]
             for a, b in pairwise(cuts):
-                yield lambda a=a, b=b: parts.append(pool.submit(None, read_part, paths[a:b], paths[b:], keep=True))  # type: ignore[misc]
+                part = paths[a:b], paths[b:], self.expansion
+                yield lambda part=part: parts.append(pool.submit(None, read_part, *part, keep=True))  # type: ignore[misc]
+            yield lambda: self._join(pool, group, parts)
+            return
+        if len(pieces := _pieces(group)) > 1:
+            parts = []
+            for piece in pieces:
+                yield lambda piece=piece: parts.append(pool.submit(None, read_piece, *piece, keep=True))  # type: ignore[misc]
             yield lambda: self._join(pool, group, parts)
             return
         several = [group]
@@ -143,7 +153,7 @@ class _Audit:
         yield lambda: self._submit(pool, several)
 
     def _submit(self, pool: Pool, several: list[Group]) -> None:
-        pool.submit(several, judge, [(group.files, group.given) for group in several])
+        pool.submit(several, judge, [(group.files, group.given) for group in several], self.expansion)
 
     def _join(self, pool: Pool, group: Group, parts: list[Any]) -> None:
         self._held[name_of(group)] = parts
@@ -179,30 +189,30 @@ class _Audit:
             if not result.apart:
                 self._keep(group, result.tables)
                 continue
-            self.run.about["apart"][_key(group)] = result.apart
+            self.run.about["apart"][self._key(group)] = result.apart
             del self.planned[name_of(group)]
             for part in split(group, result.apart):
                 self.planned[name_of(part)] = part
                 self._todo.appendleft(part)
 
     def _keep(self, group: Group, tables: dict[str, bytes]) -> None:
-        self.run.commit(name_of(group), _key(group), tables)
+        self.run.commit(name_of(group), self._key(group), tables)
         self.read += 1
         self._bytes += _size(group)
         self.bar.what = f"{self.read + self.reused} of {len(self.planned)} recordings"
         self.bar(self._bytes, self._total)
+
+    def _key(self, group: Group) -> str:
+        """Changes with the files, with what was asked, and with the code that judges them."""
+        made_of = [engine(), f"{group.given} {self.expansion}"]
+        made_of += [f"{file.path} {file.content} {file.error}" for file in group.files]
+        return hashlib.sha256("\n".join(made_of).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def name_of(group: Group) -> str:
     """Of a recording: the same in every run, and good for the name of a folder."""
     short = re.sub(r"[^A-Za-z0-9._#-]+", "_", group.name.rpartition("/")[2]).replace("#", "N")[-48:].lstrip("-._")
     return f"{short}-{hashlib.sha256(group.name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-
-
-def _key(group: Group) -> str:
-    """Changes with the files, and with the code that judges them."""
-    made_of = [engine(), str(group.given), *(f"{file.path} {file.content} {file.error}" for file in group.files)]
-    return hashlib.sha256("\n".join(made_of).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _cuts(group: Group) -> list[int]:
@@ -214,6 +224,14 @@ def _cuts(group: Group) -> list[int]:
             size = 0
         size += file.size
     return [*cuts, len(group.files)]
+
+
+def _pieces(group: Group) -> list[tuple[str, int, int | None]]:
+    """The pieces of a recording of one plain file: its path, about where each begins, and where it ends."""
+    (file, *others) = group.files
+    count = 1 if others or file.compression or file.error else max(file.size // PIECE, 1)
+    cuts = [file.size * n // count for n in range(count)]
+    return [(file.path, begin, end) for begin, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
 
 def _size(group: Group) -> int:

@@ -13,13 +13,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlmdissect.capture.compiled import expect_many
 from nlmdissect.capture.glance import Glance, glance
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import NlmdissectError
 
 if TYPE_CHECKING:
-    from nlmdissect.history.parts import Scan
+    from nlmdissect.history.scan import Scan
 
-LARGE = 4 << 20  # bytes of files after which it pays to look for memory to give back
+LARGE = 4 << 20  # bytes of files after which it pays to look everywhere for memory to give back
 ENGINE = (
     "analysis.py", "errors.py", "escape.py", "findings.py", "groups.py", "xdr", "protocols", "capture", "rpc", "hosts",
     "machines", "history", "rules", "tables", "audit/columns.py", "audit/rotation.py", "audit/rows.py", "audit/work.py",
@@ -51,41 +53,59 @@ class Broken:
     failed: bool = False
 
 
-def judge(recordings: Sequence[tuple[Sequence[Glance], bool]]) -> list[Result]:
-    """Read and judge recordings: the files of each, and whether it was said by hand that they belong together."""
-    return [_result(files, given, None) for files, given in recordings]
+def judge(recordings: Sequence[tuple[Sequence[Glance], bool]], expansion: int = EXPANSION) -> list[Result]:
+    """Read and judge recordings: the files of each, and whether it was said by hand that they belong together.
+    ``expansion`` is how many bytes a packed byte may become.
+    """
+    expect_many()
+    return [_result(files, given, None, expansion) for files, given in recordings]
 
 
-def read_part(paths: Sequence[str], tail: Sequence[str]) -> Scan | Broken:
+def read_part(paths: Sequence[str], tail: Sequence[str], expansion: int) -> Scan | Broken:
     """Read some files of a large recording, and on into what follows."""
     from nlmdissect.capture.part import open_part
-    from nlmdissect.history.parts import scan
+    from nlmdissect.history.scan import scan
 
+    expect_many()
     try:
-        return scan(open_part(paths, tail))
+        return scan(open_part(paths, tail, expansion=expansion))
+    except Exception as error:
+        return _broken(error)
+
+
+def read_piece(path: str, begin: int, end: int | None) -> Scan | Broken:
+    """Read a piece of a large file, from about one byte to about another one; None: to its end."""
+    from nlmdissect.capture.piece import open_piece
+    from nlmdissect.history.scan import scan
+
+    expect_many()
+    try:
+        return scan(open_piece(path, begin, end))
     except Exception as error:
         return _broken(error)
 
 
 def judge_parts(parts: Sequence[Scan | Broken], files: Sequence[Glance]) -> list[Result]:
-    """Join the parts of a recording, and judge it."""
-    return [_result(files, False, parts)]
+    """Join the parts of a recording, and judge it. A file that cannot be read in pieces is read whole."""
+    whole = len(files) == 1 and any(isinstance(part, Broken) for part in parts)
+    return [_result(files, False, None if whole else parts)]
 
 
-def _result(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None) -> Result:
+def _result(
+    files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None, expansion: int = EXPANSION
+) -> Result:
     from nlmdissect.audit import parquet, rows
 
     try:
         (first, *others) = files
         if first.error and not others:
             return Result(parquet.encode(rows.broken(files, first.error, first.hint)))
-        return _judged(files, given, parts)
+        return _judged(files, given, parts, expansion)
     except Exception as error:
         wrong = _broken(error)
         return Result(parquet.encode(rows.broken(files, wrong.error, wrong.hint, wrong.failed)))
     finally:
-        if sum(file.size for file in files) > LARGE:
-            gc.collect()
+        gc.collect(2 if sum(file.size for file in files) > LARGE else 0)  # else each leaves its tables, some MB
 
 
 def _broken(error: Exception) -> Broken:
@@ -98,7 +118,9 @@ def _broken(error: Exception) -> Broken:
             return Broken("".join(traceback.format_exception(error, limit=-4)), "Please report this.", True)
 
 
-def _judged(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None) -> Result:
+def _judged(
+    files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken] | None, expansion: int
+) -> Result:
     from nlmdissect.analysis import analyse
     from nlmdissect.audit import parquet, rows
     from nlmdissect.audit.rotation import apart, silence
@@ -106,7 +128,7 @@ def _judged(files: Sequence[Glance], given: bool, parts: Sequence[Scan | Broken]
     from nlmdissect.history.parts import joined
 
     if parts is None:
-        history = read_history([file.path for file in files])
+        history = read_history([file.path for file in files], expansion=expansion)
     else:
         if wrong := next((part for part in parts if isinstance(part, Broken)), None):
             return Result(parquet.encode(rows.broken(files, wrong.error, wrong.hint, wrong.failed)))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .unpack import EXPANSION
+
 Ints = NDArray[np.int64]
 
 
@@ -51,7 +53,8 @@ class Source:
     ``link_types`` are names, in order of appearance. ``snaplen`` is the smallest limit of its interfaces, 0 without a
     limit. ``first`` and ``last`` are the smallest and largest time in ns, None without frames. ``dropped`` is how many
     packets the capturing host says it lost, None when it says nothing (pcap never does). ``copies`` are the paths of
-    files that were given too and are the same, byte for byte: they are not read.
+    files that were given too and are the same, byte for byte: they are not read. ``expansion`` is how many bytes a
+    packed byte of it may become (see ``Unpacked``). ``descriptions`` counts section headers and interfaces (pcapng).
     """
 
     path: str
@@ -67,3 +70,5 @@ class Source:
     dropped: int | None = None
     defects: list[Defect] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
+    expansion: int = EXPANSION
+    descriptions: int = 0

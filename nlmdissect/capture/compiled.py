@@ -50,6 +50,7 @@ LIMITS = {
 
 _loaded: Compiled | None = None
 _broken = False
+_together: float | None = None  # seconds of plain scanning in a process that reads many captures
 
 
 def price() -> float:
@@ -86,6 +87,27 @@ def load() -> Compiled | None:
         except Exception:
             _broken = True
     return _loaded
+
+
+def expect_many() -> None:
+    """This process reads many captures: what was kept is made ready, and else they are weighed together."""
+    global _together
+    if _together is None:
+        _together = 0.0
+        if price() <= LOAD:
+            load()
+
+
+def spent(seconds: float) -> None:
+    """Plain scanning took so long."""
+    global _together
+    if _together is not None:
+        _together += seconds
+
+
+def wanted() -> bool:
+    """Have many captures cost as much as compiling does?"""
+    return _together is not None and _together > COMPILE and price() < float("inf")
 
 
 @cache

@@ -1,7 +1,8 @@
 """Who runs the loops over all frames: Python for small captures, machine code for large ones. Both give the same.
 
 Compiled code is fifty times as fast and is not there at once, so the price is weighed at each block. For a file, what
-is left would take as long, a byte, as what is done; a pipe is expected to go on for as long as it has gone.
+is left would take as long, a byte, as what is done; a pipe is expected to go on for as long as it has gone. Where the
+code is there already, only tiny files are not worth the tables that it needs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ PLAIN = 4e-6
 SLOW_ROWS = 32
 """Rows for the slow road between two looks at it, and one more for each connection on it: a look passes over all."""
 
+TINY = 1 << 16
+"""Bytes of a file that Python has read before the tables are exchanged."""
+
 
 class Engine:
     """Runs the hot loop. ``tables`` are others after ``consider`` said so."""
@@ -45,16 +49,21 @@ class Engine:
         """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
         read, of which ``frames`` are still to be scanned; ``total`` is None for a pipe.
         """
-        if self._record is not None or not done:
-            return False
-        if self._spent:
-            left, most = self._spent if total is None else self._spent * (total - done) / done, float("inf")
-        else:  # nothing was measured: enough for what is ready, not to compile
-            left, most = frames * PLAIN * (total or 0) / done, compiled.LOAD
-        if left < compiled.LOAD or min(left, most) < compiled.price() or (functions := compiled.load()) is None:
+        if self._record is not None or not self._worth(frames, done, total) or (functions := compiled.load()) is None:
             return False
         self.use(functions)
         return True
+
+    def _worth(self, frames: int, done: int, total: int | None) -> bool:
+        if compiled.functions() is not None:
+            return total is None or total > TINY
+        if not done:
+            return False
+        if not self._spent:  # nothing was measured: enough for what is ready, not to compile
+            left = frames * PLAIN * (total or 0) / done
+            return left >= compiled.LOAD >= compiled.price()
+        left = self._spent if total is None else self._spent * (total - done) / done
+        return (left >= compiled.LOAD and left >= compiled.price()) or compiled.wanted()
 
     def use(self, functions: Callable[[compiled.Function], compiled.Function]) -> None:
         """Go on with compiled code, and with other tables."""
@@ -84,7 +93,9 @@ class Engine:
             block.buf, at, captured, wire, time, link,
             self.tables, lane, scope, base, keep, begin, self._out,
         )  # fmt: skip
-        self._spent += thread_time() - start
+        took = thread_time() - start
+        self._spent += took
+        compiled.spent(took)
         found = np.array(self._out[:used], np.int64).reshape(-1, WIDTH)
         return done, found, block.time[found[:, 1]], full
 

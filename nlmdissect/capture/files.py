@@ -40,7 +40,6 @@ class Recording:
     sources: tuple[Source, ...]
     _pipe: Unpacked | None = field(default=None, repr=False)
     _pipe_used: bool = field(default=False, repr=False)
-    _expansion: int = field(default=EXPANSION, repr=False)
     _watch: bool = field(default=False, repr=False)  # larger than the sample: keep looking while reading
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
@@ -86,7 +85,7 @@ class Recording:
     def _open(self, source: Source, capture: int) -> Unpacked:
         if self._pipe is None:
             _forget(source, capture)
-            return Unpacked(open_file(source.path), source.path, self._expansion)
+            return _unpacked(source)
         if self._pipe_used:
             raise CaptureError(f"{source.path}: can be read only once", "Save it to a file first.")
         self._pipe_used = True
@@ -122,14 +121,12 @@ def open_recording(
             )
     sources = []
     for name in names:
-        stream = Unpacked(open_file(name), name)
-        try:
+        with closing(Unpacked(open_file(name), name)) as stream:
             source = _identify(stream)
-        finally:
-            stream.close()
         source.bytes = remote.stat(name).size if remote.is_url(name) else os.stat(name).st_size
+        source.expansion = expansion
         sources.append(source)
-    return _join(_without_copies(sources), expansion)
+    return _join(_without_copies(sources))
 
 
 def records(source: Source, capture: int = 0, skip: bytes = b"") -> Iterator[whole.Record]:
@@ -137,27 +134,21 @@ def records(source: Source, capture: int = 0, skip: bytes = b"") -> Iterator[who
 
     Errors: CaptureError when it cannot be opened.
     """
-    stream = Unpacked(open_file(source.path), source.path)
-    try:
+    with closing(_unpacked(source)) as stream:
         for record in whole.read(stream, source, skip):
             yield record._replace(capture=capture) if capture else record
-    finally:
-        stream.close()
 
 
 def frames(source: Source) -> Iterator[Block]:
     """The frames of a file that was read before, once more. Errors: CaptureError when it cannot be opened."""
-    stream = Unpacked(open_file(source.path), source.path)
-    try:
+    with closing(_unpacked(source)) as stream:
         yield from _blocks(stream, Source(source.path, source.format), 0)
-    finally:
-        stream.close()
 
 
-def _join(sources: list[Source], expansion: int) -> Recording:
+def _join(sources: list[Source]) -> Recording:
     """The sources in time order. Errors: CaptureError when they are not one recording."""
     if len(sources) == 1:
-        return Recording(tuple(sources), _expansion=expansion)
+        return Recording(tuple(sources))
     sketches = [_sketch(source, len(sources)) for source in sources]
     names = [source.path for source in sources]
     related.check_related(names, sketches)
@@ -167,14 +158,14 @@ def _join(sources: list[Source], expansion: int) -> Recording:
     # A file without frames has no time and nothing to say: it comes last.
     order = sorted(range(len(sources)), key=lambda i: (starts[i] is None, starts[i] or 0))
     watch = not all(sketch.whole for sketch in sketches)
-    return Recording(tuple(sources[i] for i in order), _expansion=expansion, _watch=watch)
+    return Recording(tuple(sources[i] for i in order), _watch=watch)
 
 
 def _sketch(source: Source, files: int) -> Sketch:
     """The picture of the beginning of one of so many files."""
     sketch = Sketch(FINGERPRINTS // files)
     scratch = Source(source.path, source.format)
-    stream = Unpacked(open_file(source.path), source.path)
+    stream = _unpacked(source)
     seen = 0
     try:
         for block in _blocks(stream, scratch, 0):
@@ -254,6 +245,10 @@ def open_file(name: str) -> BinaryIO:
         raise CaptureError(f"{name}: cannot be opened: {error}") from None
 
 
+def _unpacked(source: Source) -> Unpacked:
+    return Unpacked(open_file(source.path), source.path, source.expansion)
+
+
 def _identify(stream: Unpacked) -> Source:
     """A new source for the stream, which stands at its first byte again afterwards."""
     head = stream.read(HEAD)
@@ -271,22 +266,20 @@ def _identify(stream: Unpacked) -> Source:
     return source
 
 
-def read_source(source: Source, capture: int) -> Iterator[Block]:
-    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. Raises CaptureError.
+def read_source(source: Source, capture: int, raw: BinaryIO | None = None) -> Iterator[Block]:
+    """The blocks of one file, which is number ``capture`` of its recording; fills in ``source``. ``raw`` is read
+    instead of all of it. Raises CaptureError.
     """
     _forget(source, capture)
-    stream = Unpacked(open_file(source.path), source.path)
-    try:
+    with closing(_unpacked(source) if raw is None else Unpacked(raw, source.path)) as stream:
         yield from _blocks(stream, source, capture)
-    finally:
-        stream.close()
 
 
 def _forget(source: Source, capture: int) -> None:
     """Counts start again when a file is read again."""
     source.link_types = []
     source.defects = [Defect(capture, 0, "file", "same_file_again", 1, path) for path in source.copies]
-    source.snaplen, source.frames = 0, 0
+    source.snaplen, source.frames, source.descriptions = 0, 0, 0
     source.first = source.last = source.dropped = None
     source.truncated = False
 

@@ -76,7 +76,7 @@ def glance(path: str) -> Glance:
 def _look(found: Glance) -> None:
     recording = open_recording([found.path])
     (source,) = recording.sources
-    sketch, whole = Sketch(1), True
+    sketch, whole = Sketch(0), True
     for block in recording.blocks():
         if len(block.at):
             sketch.add(block)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .block import Block, Source
 from .files import Progress, open_recording, read_source
+from .unpack import EXPANSION
 
 OVERLAP = 8 << 20, 10 * 10**9
 """Bytes and ns that are read on: both, but at most ``LONGEST`` bytes. Calls are answered and connections speak within
@@ -30,28 +31,49 @@ class Part:
     sources: tuple[Source, ...]
     tail: tuple[str, ...] = ()
     overlap: tuple[int, int] = OVERLAP
+    expansion: int = EXPANSION
     read_on: list[int] = field(default_factory=list)
 
     def blocks(self, progress: Progress | None = None) -> Iterator[Block]:
-        """All frames, file after file. Errors: CaptureError, as ``Recording.blocks``."""
+        """All frames, file after file. ``progress`` is told of each block, and of no total. Errors: CaptureError, as
+        ``Recording.blocks``.
+        """
         for capture, source in enumerate(self.sources):
-            yield from read_source(source, capture)
-        size, first = 0, None
+            for block in read_source(source, capture):
+                if progress:
+                    progress(len(block.buf), None)
+                yield block
+        enough = Enough(self.overlap)
         for place, path in enumerate(self.tail):
-            recording = open_recording([path])
+            recording = open_recording([path], expansion=self.expansion)
             (source,) = recording.sources
             self.read_on.append(0)
             for block in read_source(source, len(self.sources) + place):
                 if len(block.at):
-                    first = int(block.time[0]) if first is None else first
-                    size += int(block.captured.sum())
                     self.read_on[-1] += len(block.at)
                     yield block
-                    enough = size >= self.overlap[0] and int(block.time[-1]) - first >= self.overlap[1]
-                    if enough or size >= LONGEST:
+                    if enough(block):
                         return
 
 
-def open_part(paths: Sequence[str], tail: Sequence[str], overlap: tuple[int, int] = OVERLAP) -> Part:
-    """Files in time order, that follow each other. Raises CaptureError."""
-    return Part(tuple(open_recording([path]).sources[0] for path in paths), tuple(tail), overlap)
+class Enough:
+    """Has been read on far enough?"""
+
+    def __init__(self, overlap: tuple[int, int]) -> None:
+        self._overlap, self._size = overlap, 0
+        self._first: int | None = None
+
+    def __call__(self, block: Block) -> bool:
+        """Behind this block, which has frames."""
+        self._first = int(block.time[0]) if self._first is None else self._first
+        self._size += int(block.captured.sum())
+        long = self._size >= self._overlap[0] and int(block.time[-1]) - self._first >= self._overlap[1]
+        return long or self._size >= LONGEST
+
+
+def open_part(
+    paths: Sequence[str], tail: Sequence[str], overlap: tuple[int, int] = OVERLAP, expansion: int = EXPANSION
+) -> Part:
+    """Files in time order, that follow each other; ``expansion`` as in ``open_recording``. Raises CaptureError."""
+    sources = (open_recording([path], expansion=expansion).sources[0] for path in paths)
+    return Part(tuple(sources), tuple(tail), overlap, expansion)

@@ -124,6 +124,7 @@ class _Reader:
                     self.fault = "too_many_interfaces"
                     return block, at, True
                 section.interfaces.append(interface)
+                self.source.descriptions += 1
                 self.links[interface.link] = None
                 if interface.snaplen:
                     self.source.snaplen = min(self.source.snaplen or interface.snaplen, interface.snaplen)
@@ -146,6 +147,7 @@ class _Reader:
                     return at, True
                 self._close_section()
                 self.section = section
+                self.source.descriptions += 1
                 return at + length, False
         raise AssertionError
 

@@ -20,6 +20,7 @@ from .ledger import FRAME_BITS, Ledger
 from .marks import Stamp
 from .messages import I64, Batch, Kind, Quoted, Signal, Traffic
 from .part import Part
+from .piece import Piece
 from .rows import (
     ACTIVE,
     ARP,
@@ -59,7 +60,10 @@ class MessageReader:
     """
 
     def __init__(
-        self, recording: Recording | Part, keep: Iterable[tuple[int, int]] = (), progress: Progress | None = None
+        self,
+        recording: Recording | Part | Piece,
+        keep: Iterable[tuple[int, int]] = (),
+        progress: Progress | None = None,
     ) -> None:
         self._recording = recording
         self._tell = progress

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from ..errors import CaptureError, UsageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # scheme -> extra of this package
+HINT = "Check the URL, and the credentials: they are those that the store's own tools use."
 WALKED = 100_000
 """Files that one folder or pattern may name; more of them is a mistake in it."""
 
@@ -36,7 +37,7 @@ def open_url(url: str) -> BinaryIO:
     except (CaptureError, UsageError):
         raise
     except Exception as error:  # each store has errors of its own
-        raise CaptureError(f"{url}: cannot be opened: {error}") from error
+        raise CaptureError(f"{url}: cannot be opened: {error}", HINT) from error
 
 
 def stat(url: str) -> Stat:
@@ -49,7 +50,7 @@ def stat(url: str) -> Stat:
     except (CaptureError, UsageError):
         raise
     except Exception as error:
-        raise CaptureError(f"{url}: cannot be looked at: {error}") from error
+        raise CaptureError(f"{url}: cannot be looked at: {error}", HINT) from error
 
 
 def expand(url: str) -> tuple[list[str], bool]:
@@ -70,10 +71,10 @@ def expand(url: str) -> tuple[list[str], bool]:
     except (CaptureError, UsageError):
         raise
     except Exception as error:
-        raise CaptureError(f"{url}: cannot be listed: {error}") from error
+        raise CaptureError(f"{url}: cannot be listed: {error}", HINT) from error
     files = [system.unstrip_protocol(info["name"]) for info in found if info["type"] == "file"]
     if not files:
-        raise CaptureError(f"{url}: there is no such file")
+        raise CaptureError(f"{url}: there is no such file", HINT)
     if len(files) > WALKED:
         raise CaptureError(f"{url}: names {len(files)} files", f"Name at most {WALKED} at a time.")
     return files, alone

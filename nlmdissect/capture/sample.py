@@ -36,6 +36,7 @@ MAX_HOSTS = 1 << 16
 @dataclass(slots=True)
 class Sketch:
     """The picture of one capture. ``room`` is how many fingerprints it may keep, ``with_hosts`` whether it has hosts.
+    Without room it has no ``data`` either.
 
     ``hosts`` are addresses of 4 or 16 bytes, without loopback, multicast and the like. ``looped`` counts the IP packets
     that a host sent to itself, ``packets`` all IP packets, ``data`` those with a fingerprint. ``whole``: nothing of the
@@ -100,6 +101,8 @@ class Sketch:
         loop = (four & (fields.byte(ip + 12) == 127)) | (source == target)
         self.packets += int(any_ip.sum())
         self.looped += int((any_ip & loop).sum())
+        if not self.room:
+            return self.keys, self.times
 
         transport = ip + np.where(four, (fields.byte(ip) & 15) * 4, 40)
         protocol = fields.byte(ip + np.where(four, 9, 6))

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import FailOn, codes, fail_on, form, output, quiet, several, strict, terminal
+from nlmdissect.cli.options import (
+    FailOn,
+    codes,
+    fail_on,
+    form,
+    max_expansion,
+    output,
+    quiet,
+    several,
+    strict,
+    terminal,
+)
 from nlmdissect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +64,7 @@ class Format(StrEnum):
 @click.option(
     "--memory-limit", metavar="SIZE", help="For all processes together: 4G. [default: 3/4 of what there is]"
 )
+@max_expansion
 @quiet("Only the totals, and no progress.")
 def audit(
     paths: Sequence[str],
@@ -70,6 +82,7 @@ def audit(
     scheduler: str | None,
     jobs: int | None,
     memory_limit: str | None,
+    max_expansion: int | None,
     quiet: bool,
 ) -> int:
     """Audit many captures: which lock recovery failed, where, and was enough seen to know?
@@ -98,13 +111,14 @@ def audit(
         from nlmdissect.audit import inputs
         from nlmdissect.audit.engine import LostError
         from nlmdissect.audit.run import audit as audit_files
+        from nlmdissect.capture.unpack import EXPANSION
 
         size, where = None if memory_limit is None else _size(memory_limit), dataset
         if output is not None:
             out.refuse_overwriting(output, inputs.files(paths or []))
         try:
             done = audit_files(paths or [], where, run=run, group=codes(group), scheduler=scheduler, jobs=jobs,
-                               memory=size, progress=not quiet)  # fmt: skip
+                               memory=size, max_expansion=max_expansion or EXPANSION, progress=not quiet)  # fmt: skip
         except KeyboardInterrupt:
             _stopped("interrupted", where)
             return INTERRUPTED

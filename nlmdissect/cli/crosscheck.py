@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import Form, form, output, quiet
+from nlmdissect.cli.options import Form, form, max_expansion, output, quiet
 
 
 @app.command()
@@ -16,9 +16,12 @@ from nlmdissect.cli.options import Form, form, output, quiet
 @click.option(
     "--frame", metavar="N", type=int, multiple=True, help="Show both readings of this frame, field by field."
 )
+@max_expansion
 @output
 @quiet()
-def crosscheck(capture: str, form: Form, frame: Sequence[int], output: str | None, quiet: bool) -> int:
+def crosscheck(
+    capture: str, form: Form, frame: Sequence[int], max_expansion: int | None, output: str | None, quiet: bool
+) -> int:
     """Compare every field with what tshark reads.
 
     CAPTURE is a file; it is read twice.
@@ -36,7 +39,7 @@ def crosscheck(capture: str, form: Form, frame: Sequence[int], output: str | Non
         raise UsageError("--frame shows text", "Leave out --format json.")
     out.refuse_overwriting(output, [capture])
     with Bar(not quiet) as bar:
-        found = compare(capture, bar)
+        found = compare(capture, bar, max_expansion=max_expansion)
     if form is Form.json:
         from nlmdissect import __version__
 

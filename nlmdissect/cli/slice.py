@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from nlmdissect.cli.app import app
-from nlmdissect.cli.options import captures, codes, loopback, owners, quiet, several
+from nlmdissect.cli.options import captures, codes, loopback, max_expansion, owners, quiet, several
 from nlmdissect.errors import UsageError
 
 
@@ -26,6 +26,7 @@ from nlmdissect.errors import UsageError
 @click.option("--anonymize", is_flag=True, help="Other names and addresses; what is not understood becomes zeros.")
 @click.option("--key", metavar="FILE", help="The same names for the same FILE, which is made if it is not there.")
 @loopback
+@max_expansion
 @quiet()
 def slice_(
     captures: Sequence[str],
@@ -41,6 +42,7 @@ def slice_(
     anonymize: bool,
     key: str | None,
     loopback: Sequence[str],
+    max_expansion: int | None,
     quiet: bool,
 ) -> None:
     """Cut the evidence out of a capture, as pcapng: the frames of the findings, with what makes them readable.
@@ -71,7 +73,8 @@ def slice_(
     bounds = (None, None) if traffic else (since, until)
     with Bar(not quiet) as bar:
         capture = api.read(
-            captures, select=codes(select), since=bounds[0], until=bounds[1], loopback=whose, progress=bar
+            captures, select=codes(select), since=bounds[0], until=bounds[1], loopback=whose, progress=bar,
+            max_expansion=max_expansion,
         )  # fmt: skip
     history = capture.history
     to = target.paths(output, history.sources, hide_names=anonymize)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.errors import CaptureError, UsageError
 from nlmdissect.oracle import ours, run, theirs
 from nlmdissect.oracle.agreed import Agreed, explain
@@ -42,16 +43,19 @@ class Crosscheck:
         return not self.surprises and not self.result.torn
 
 
-def crosscheck(path: str | Path, progress: ours.Progress | None = None) -> Crosscheck:
+def crosscheck(
+    path: str | Path, progress: ours.Progress | None = None, *, max_expansion: int | None = None
+) -> Crosscheck:
     """Compare every field of portmap, NLM and NSM (of MOUNT those of the RPC header) with what tshark reads.
 
-    ``progress(done, total)`` is called with bytes, of our own reading first and of tshark's then. Raises CaptureError
-    as ``read`` does, and for a file that tshark does not read at all; UsageError without tshark or pyshark.
+    ``progress(done, total)`` is called with bytes, of our own reading first and of tshark's then. ``max_expansion`` is
+    as in ``read``, of our own reading: tshark has no such limit. Raises CaptureError as ``read`` does, and for a file
+    that tshark does not read at all; UsageError without tshark or pyshark.
     """
     if str(path) == "-" or Path(path).is_fifo():
         raise UsageError("the capture is read twice, and a pipe cannot be", "Give a file.")
     version = run.version()
-    own = ours.read(Path(path), progress)
+    own = ours.read(Path(path), progress, EXPANSION if max_expansion is None else max_expansion)
     found: list[Message] = []
     size = Path(path).stat().st_size
 

@@ -15,6 +15,7 @@ from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, join
 from nlmdissect.capture.reader import MessageReader
+from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.history.history import History, read_history
 from nlmdissect.oracle.fields import CALL_COLUMNS, REPLY_COLUMNS
 from nlmdissect.oracle.leaves import body, header
@@ -40,10 +41,10 @@ class Ours:
     frames: int = 0
 
 
-def read(path: Path, progress: Progress | None = None) -> Ours:
+def read(path: Path, progress: Progress | None = None, expansion: int = EXPANSION) -> Ours:
     """Errors: CaptureError, as ``read_history``."""
-    history = read_history([path], progress)
-    reader = MessageReader(open_recording([path]))
+    history = read_history([path], progress, expansion=expansion)
+    reader = MessageReader(open_recording([path], expansion=expansion))
     batches = [batch.messages for batch in reader]
     return _Reading(history, join(batches), reader.traffic.endpoints).all()
 

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from nlmdissect.errors import UsageError
-from nlmdissect.tables import NOT_A_TIME, frame_of
 from nlmdissect.tables.column import Column
 from nlmdissect.tables.columns import TABLES
+from nlmdissect.tables.frames import NOT_A_TIME, frame_of
 from nlmdissect.tables.wide import Coded
 
 SCHEMA, VERSION = "nlmdissect.tables", 1

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import pytest
 from support import fleet, packets
 from support.audits import audited
+from support.captures import OWN
 from support.incidents import LOST, RECOVERED, WELL, write
 
 import nlmdissect
 from nlmdissect.audit import work
-from nlmdissect.audit.api import open_audit
+from nlmdissect.audit.api import Audit, open_audit
 from nlmdissect.audit.columns import TABLES
 from nlmdissect.audit.dataset import find_run, open_run, runs
 from nlmdissect.audit.engine import Done
@@ -206,15 +207,35 @@ def test_a_large_recording_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert a == b, name
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_large_file_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
+    """The rows are those of a file that is read in one go; also if it must be, for it is broken in the middle."""
+    data = (OWN / "S08-reclaim-after-grace.pcap").read_bytes()
+    (tmp_path / "captures").mkdir()
+    (tmp_path / "captures" / "x.pcap").write_bytes(data[:9000] + b"\xff" * 99 + data[9000:] if whole else data)
+    one = audit([tmp_path / "captures"], tmp_path / "one")
+    monkeypatch.setattr("nlmdissect.audit.run.PIECE", 10_000)
+    read: list[Any] = []
+    real = work.read_piece
+    monkeypatch.setattr("nlmdissect.audit.run.read_piece", lambda *given: read.append(real(*given)) or read[-1])
+    other = audit([tmp_path / "captures"], tmp_path / "other")
+    assert len(read) == 3
+    assert any(isinstance(part, work.Broken) for part in read) is whole
+    for name in TABLES:
+        a, b = (sorted(map(repr, Audit(x).table(name).drop(columns="run").to_dict("records"))) for x in (one, other))
+        assert a == b, name
+    assert Audit(one).captures.frames[0] > 50
+
+
 def test_a_part_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet.make(tmp_path / "captures", healthy=0, faults=0, sets=1, broken=0)
     monkeypatch.setattr("nlmdissect.audit.run.PART", 1)
     real = work.read_part
 
-    def fails(paths: list[str], tail: list[str]) -> Any:
+    def fails(paths: list[str], tail: list[str], expansion: int) -> Any:
         if paths[0].endswith("pcap3"):
-            monkeypatch.setattr("nlmdissect.history.parts.scan", lambda part: 1 / 0)
-        return real(paths, tail)
+            monkeypatch.setattr("nlmdissect.history.scan.scan", lambda part: 1 / 0)
+        return real(paths, tail, expansion)
 
     monkeypatch.setattr("nlmdissect.audit.run.read_part", fails)
     audit([tmp_path / "captures"], tmp_path / "set")

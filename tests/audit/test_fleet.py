@@ -221,7 +221,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
             process.terminate()
         for process in running:
             try:
-                process.wait(20)
+                process.wait(1)  # a worker waits for its scheduler, which is gone
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -22,7 +22,7 @@ from support.packets import TCP, UDP, ethernet, ipv4, rpc_call, rpc_reply, tcp, 
 from support.reading import Frames, everything
 
 from nlmdissect.capture import compiled, jit, native, pcap, pcapng, records, tables
-from nlmdissect.capture.engine import Engine
+from nlmdissect.capture.engine import TINY, Engine
 from nlmdissect.capture.files import open_recording
 from nlmdissect.history.history import read_history
 from nlmdissect.rules import run
@@ -64,6 +64,7 @@ def test_recordings_are_read_alike(path: Path, functions: Functions, monkeypatch
 def test_findings_are_the_same(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = run(read_history([path]))
     small_blocks(monkeypatch)
+    monkeypatch.setattr("nlmdissect.capture.engine.TINY", 0)
     monkeypatch.setattr(compiled, "LOAD", -1.0)
     monkeypatch.setattr(compiled, "price", lambda: 0.0)
     monkeypatch.setattr(compiled, "load", lambda: functions)
@@ -269,7 +270,7 @@ def test_what_others_can_write_is_not_loaded(tmp_path: Path, monkeypatch: pytest
 
 def test_it_is_weighed() -> None:
     """Little is left: no. Much is left of a file, or a pipe has gone on for long: yes, if the price is right."""
-    prices = {"LOAD": 0.5, "price": lambda: 8.0, "load": lambda: None}
+    prices = {"LOAD": 0.5, "price": lambda: 8.0, "functions": lambda: None}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in prices.items():
             patch.setattr(compiled, name, value)
@@ -286,6 +287,38 @@ def test_it_is_weighed() -> None:
         engine._spent = 9.0
         engine.consider(0, 100, None)
         assert len(asked) == 2
+
+
+def test_what_is_there_is_used_but_for_tiny_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = compiled.load()
+    assert there is not None
+    monkeypatch.setattr(compiled, "functions", lambda: there)
+    assert not Engine().consider(0, TINY)
+    assert Engine().consider(0, TINY + 1)
+    assert Engine().consider(0, None)
+
+
+def test_many_captures_are_weighed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only in a process that expects many; where nothing was kept, as soon as they have cost what compiling does."""
+    asked: list[float] = []
+    for name, value in {"functions": lambda: None, "price": lambda: 3.0, "load": lambda: asked.append(1.0)}.items():
+        monkeypatch.setattr(compiled, name, value)
+    monkeypatch.setattr(compiled, "_together", None)
+    engine = Engine()
+    engine._spent = 0.1
+    compiled.spent(100.0)
+    engine.consider(100, 200)
+    compiled.expect_many()
+    engine.consider(100, 200)
+    assert not asked
+    compiled.spent(compiled.COMPILE + 0.1)
+    engine.consider(100, 200)
+    assert asked
+    asked.clear()
+    monkeypatch.setattr(compiled, "price", lambda: compiled.LOAD)
+    monkeypatch.setattr(compiled, "_together", None)
+    compiled.expect_many()
+    assert asked
 
 
 def test_what_can_be_kept_costs_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

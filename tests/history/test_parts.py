@@ -16,8 +16,10 @@ from support.story import capture_of
 from nlmdissect.analysis import Analysis, analyse
 from nlmdissect.capture.part import OVERLAP, open_part
 from nlmdissect.history.history import read_history
-from nlmdissect.history.parts import joined, scan
-from nlmdissect.tables import TABLES, build
+from nlmdissect.history.parts import joined
+from nlmdissect.history.scan import scan
+from nlmdissect.tables import TABLES
+from nlmdissect.tables.frames import build
 
 OURS = Path(__file__).parents[2] / "captures"
 SHORT = 3000, 2 * 10**9  # bytes and ns: the parts behind it have to find their way alone
