@@ -20,9 +20,9 @@ from nlmdissect.groups import groups, mixed
 
 from .block import Block
 from .messages import I64, Bools
-from .rows import DNS, FRAGMENT, ICMP, MESSAGE, SEGMENT, SIGNAL
+from .rows import DNS, FRAGMENT, ICMP, MESSAGE, SEGMENT, SIGNAL, STRANGE
 
-TOLD = np.isin(np.arange(16), (MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, DNS))
+TOLD = np.isin(np.arange(16), (MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, DNS, STRANGE))
 """Which kinds of rows are what a frame says."""
 
 JOINED = 1500
