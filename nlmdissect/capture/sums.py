@@ -132,7 +132,7 @@ def packets(block: Block, frames: I64) -> Packets:
         beside = (word[payload[of] + place] - _sums(buf, addresses[of], payload[of])) % WORD
         offloaded = (beside == pseudo % WORD) | (beside == number)  # the second: the card cuts it, and knows its length
         wrong[of[~offloaded & ~((number == TCP) & (size[of] > JOINED))]] = True
-    sender = word[addresses[:, None] + np.arange(0, 16, 2)]
+    sender = word[np.minimum(addresses[:, None] + np.arange(0, 16, 2), len(word) - 1)]
     sender[four, 2:] = 0
     return Packets(mixed(*sender.T), right & ~wrong, wrong)
 
