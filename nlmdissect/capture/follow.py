@@ -8,8 +8,8 @@ record. From then on the connection is SLOW and every segment of both directions
 
 from __future__ import annotations
 
-from .probe import CALL, CUT, MAX_RECORD, MIN_RECORD, NOTHING, OTHER, REPLY, be32, classify
-from .rows import CALLS, DEFECT, MESSAGE, RPC_HEADER_CUT, SEGMENT, WIDTH, put
+from .probe import CALL, CUT, MAX_RECORD, MIN_RECORD, NFS, NOTHING, OTHER, REPLY, be32, classify
+from .rows import CALLS, DEFECT, MESSAGE, RPC_HEADER_CUT, SEGMENT, STRANGE, WIDTH, put
 from .tables import LOST, NFS_PORT, OTHER_CALLS, PATIENCE, SLOW, WANTED, WANTED_CALLS, Ints, Tables, asked_slot
 from .verifiers import asked_nfs, take_answer
 
@@ -18,7 +18,11 @@ LAST = 0x80000000
 
 
 def count_other(t: Tables, i: int, f: int, prog: int, vers: int, out: Ints, k: int) -> int:
-    """Count a skipped call; calls of one kind in a row are reported together."""
+    """Count a skipped call; calls of one kind in a row are reported together. Where NFS is not expected, or anything
+    else but NFS is said, it may have been a lock call once: its frame is to be looked at.
+    """
+    if prog != NFS or t.conn_flags[f >> 1] & (WANTED_CALLS | NFS_PORT) == WANTED_CALLS:
+        k = put(out, k, STRANGE, i, f, 0, 0, 0, 0, 0, 0, 0)
     if t.flow_prog[f] != prog or t.flow_vers[f] != vers:
         if t.flow_calls[f]:
             k = put(out, k, CALLS, i, f, t.flow_prog[f], t.flow_vers[f], t.flow_calls[f], 0, 0, 0, 0)

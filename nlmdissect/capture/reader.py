@@ -35,6 +35,7 @@ from .rows import (
     REASONS,
     SEGMENT,
     SIGNAL,
+    STRANGE,
     VERIFIER,
 )  # fmt: skip
 from .streams import SlowRoad
@@ -206,11 +207,12 @@ class MessageReader:
     def _undamaged(self, block: Block, rows: I64, times: I64) -> tuple[I64, I64]:
         """Without what damaged frames say."""
         damaged = self._sums.damaged(block, rows)
+        left = rows[:, 0] != STRANGE
         if not len(damaged):
-            return rows, times
+            return (rows, times) if left.all() else (rows[left], times[left])
         for i in damaged.tolist():
             self._ledger.damaged(At(int(block.time[i]), block.capture, block.first_frame + i))
-        left = ~(TOLD[rows[:, 0]] & np.isin(rows[:, 1], damaged))
+        left &= ~(TOLD[rows[:, 0]] & np.isin(rows[:, 1], damaged))
         return rows[left], times[left]
 
     def _messages(self, block: Block, rows: I64, times: I64, order: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 WIDTH = 10
 
-MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, ARP, MAC, ACTIVE, CALLS, CLOSED, DEFECT, VERIFIER, DNS = range(13)
+MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, ARP, MAC, ACTIVE, CALLS, CLOSED, DEFECT, VERIFIER, DNS, STRANGE = range(14)
 """
 MESSAGE   flow, at, bytes captured, bytes on the wire, CALL or REPLY, IP id (-1: TCP), bits of conn_flags
 SEGMENT   flow, seq, ack, TCP flags, payload at, bytes captured, bytes on the wire, fresh (see scan)
@@ -22,6 +22,7 @@ CLOSED    flow, packets, bytes, first (ns), last (ns), first frame, last frame, 
 DEFECT    reason
 VERIFIER  flow * 2 + loose, high word, low word, first (ns), last (ns), first frame, last frame, last error (ns)
 DNS       src, dst, payload at, bytes
+STRANGE   flow (a call that is not expected there: only damage, if anything, makes it worth a row)
 """
 
 REASONS = (

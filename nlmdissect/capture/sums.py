@@ -20,11 +20,11 @@ from nlmdissect.groups import groups, mixed
 
 from .block import Block
 from .messages import I64, Bools
-from .rows import DNS, FRAGMENT, ICMP, MESSAGE, SEGMENT, SIGNAL
+from .rows import DNS, FRAGMENT, ICMP, MESSAGE, SEGMENT, SIGNAL, STRANGE
 from .walks import add
 from .words import WORD
 
-TOLD = np.isin(np.arange(16), (MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, DNS))
+TOLD = np.isin(np.arange(16), (MESSAGE, SEGMENT, SIGNAL, FRAGMENT, ICMP, DNS, STRANGE))
 """Which kinds of rows are what a frame says."""
 
 JOINED = 1500
@@ -137,8 +137,8 @@ def packets(block: Block, frames: I64) -> Packets:
 
 def _senders(buf: bytes, at: I64, six: Bools) -> NDArray[np.uint64]:
     """A number for each address: an IPv4 address is one."""
-    quad = np.ndarray((max(len(buf) - 3, 0),), ">u4", buf, strides=(1,))
-    found = quad[at].astype(np.uint64)
+    quad = np.ndarray((len(buf) - 3,), ">u4", buf, strides=(1,))
+    found = quad[np.minimum(at, len(quad) - 1)].astype(np.uint64)  # of what is no packet, any
     if six.any():
         found[six] = mixed(*(quad[at[six] + step] for step in range(0, 16, 4)))
     return found

@@ -20,9 +20,9 @@ def lost_frames(history: History) -> Iterator[Verdict]:
     among it.
 
     How it is seen: drop counters in the file; bytes of a TCP connection that were acknowledged, or followed by
-    later ones, and are not here; answers without their call; a
-    wrong checksum from a host whose others are right, for such a frame is not taken for what it says. All that counts
-    is what lies within two minutes of a restart, a theft or a conflict.
+    later ones, and are not here; answers without their call; a wrong checksum from a host whose others are right,
+    for such a frame is not taken for what it says. All that counts is what lies within two minutes of a restart, a
+    theft or a conflict.
 
     What it cannot see: a lost UDP call whose answer was lost as well.
 

@@ -162,3 +162,12 @@ def test_a_thousand_tags_are_no_work(tmp_path: Path) -> None:
         start = time.process_time()
         assert damaged(data[: begin - 8] + size + deep + data[end:], tmp_path) == found
         assert time.process_time() - start < 5
+
+
+def test_a_frame_that_ends_behind_its_header(tmp_path: Path) -> None:
+    """The last one of a block: nothing is read that is not there."""
+    short = ipv4("10.77.0.21", "10.77.0.10", 1, b"", total=60)
+    for link, packet in ((1, ethernet(short, pad=0)), (101, short)):
+        path = tmp_path / "short.pcap"
+        path.write_bytes(pcap([(0.0, packet)], link=link))
+        assert not read_files(path).traffic.damaged
