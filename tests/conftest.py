@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from nlmdissect.capture import compiled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -10,3 +14,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-damage", action="store_true", help="test_damage.py: every damage of every recording, not a sample"
     )
     parser.addoption("--whole-fleet", action="store_true", help="audit/test_fleet.py: 1,000 captures, not a few")
+
+
+@pytest.fixture(autouse=True)
+def plain() -> Iterator[None]:
+    """Compiled code that a test has loaded is not there for the next one, which may be about the plain code."""
+    yield
+    compiled._loaded = None

@@ -155,7 +155,10 @@ def test_a_run_that_is_killed_leaves_nothing_under_the_final_name(tmp_path: Path
 def test_an_interrupt_ends_it_quietly(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
-    child = subprocess.Popen([*COMMAND, "analyze", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = subprocess.Popen(
+        [*COMMAND, "analyze", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )  # fmt: skip
     with fifo.open("wb", buffering=0) as pipe:
         pipe.write(CAPTURE.read_bytes()[:5000])
         time.sleep(1.0)

@@ -56,7 +56,8 @@ class MessageReader:
     """Reads the RPC messages of a recording: those of portmap, MOUNT, NLM and NSM, and the NFS procedures in ``keep``.
 
     ``keep`` is pairs of (NFS version 2 or 3, procedure). Everything else of NFS is counted, never kept. Iterate once
-    for the batches; then ``traffic`` is complete. ``progress`` is as in ``Recording.blocks``.
+    for the batches; then ``traffic`` is complete. ``progress`` is as in ``Recording.blocks``. Without ``checksums`` a
+    frame is taken for what it says, whether it is damaged or not.
     Errors: CaptureError, as ``Recording.blocks``. No bytes in the files raise.
     """
 
@@ -65,6 +66,7 @@ class MessageReader:
         recording: Recording | Part | Piece,
         keep: Iterable[tuple[int, int]] = (),
         progress: Progress | None = None,
+        checksums: bool = True,
     ) -> None:
         self._recording = recording
         self._tell = progress
@@ -84,7 +86,7 @@ class MessageReader:
         self._frames = 0  # of all blocks before this one
         self._now = 0
         self._answers = Answers()
-        self._sums = Sums()
+        self._sums = Sums() if checksums else None
         self._read: tuple[int, int | None] = (0, None)  # bytes, of how many
         self.ended = False  # all blocks are read: the batch that follows is of what waited for something
 
@@ -106,7 +108,7 @@ class MessageReader:
         self._ledger.finish()
         self._ledger.traffic.answers = self._answers.all()
         self._ledger.traffic.vouched = {
-            n for n, address in enumerate(self.traffic.endpoints.addresses) if self._sums.vouch(address)
+            n for n, address in enumerate(self.traffic.endpoints.addresses) if self._sums and self._sums.vouch(address)
         }
         if self._collector.asked.forgotten:
             self._ledger.defect("rpc", "calls_forgotten")
@@ -206,8 +208,8 @@ class MessageReader:
 
     def _undamaged(self, block: Block, rows: I64, times: I64) -> tuple[I64, I64]:
         """Without what damaged frames say."""
-        damaged = self._sums.damaged(block, rows)
         left = rows[:, 0] != STRANGE
+        damaged = rows[:0, 0] if self._sums is None else self._sums.damaged(block, rows)
         if not len(damaged):
             return (rows, times) if left.all() else (rows[left], times[left])
         for i in damaged.tolist():

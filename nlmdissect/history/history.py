@@ -107,15 +107,16 @@ def read_history(
     progress: Progress | None = None,
     whose: Whose | None = None,
     expansion: int = EXPANSION,
+    checksums: bool = True,
 ) -> History:
     """Read a recording and rebuild what happened. ``whose`` names loopback captures by their host; they are read too.
-    ``expansion`` is how many bytes a packed byte may become.
+    ``expansion`` is how many bytes a packed byte may become; ``checksums`` are as in ``MessageReader``.
 
     Raises CaptureError for a path that is no capture, or for files that are not one recording, and UsageError for a
     host that the recording does not show.
     """
     with uncollected():
-        return _read(paths, progress, whose or {}, expansion)
+        return _read(paths, progress, whose or {}, expansion, checksums)
 
 
 @contextmanager
@@ -130,9 +131,11 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _read(paths: Sequence[str | Path], progress: Progress | None, whose: Whose, expansion: int) -> History:
+def _read(
+    paths: Sequence[str | Path], progress: Progress | None, whose: Whose, expansion: int, checksums: bool
+) -> History:
     recording = open_recording(with_loopbacks(paths, whose), expansion=expansion)
-    reader = MessageReader(recording, KEEP, progress)
+    reader = MessageReader(recording, KEEP, progress, checksums)
     files = Paths()
     named = NameReader(files)
     texts = Texts()

@@ -42,9 +42,12 @@ class Ours:
 
 
 def read(path: Path, progress: Progress | None = None, expansion: int = EXPANSION) -> Ours:
-    """Errors: CaptureError, as ``read_history``."""
-    history = read_history([path], progress, expansion=expansion)
-    reader = MessageReader(open_recording([path], expansion=expansion))
+    """What every frame says, as tshark shows it: whether its checksum is right is another question.
+
+    Errors: CaptureError, as ``read_history``.
+    """
+    history = read_history([path], progress, expansion=expansion, checksums=False)
+    reader = MessageReader(open_recording([path], expansion=expansion), checksums=False)
     batches = [batch.messages for batch in reader]
     return _Reading(history, join(batches), reader.traffic.endpoints).all()
 

@@ -293,9 +293,9 @@ def test_what_is_there_is_used_but_for_tiny_files(monkeypatch: pytest.MonkeyPatc
     there = compiled.load()
     assert there is not None
     monkeypatch.setattr(compiled, "functions", lambda: there)
-    assert not Engine().consider(0, TINY)
-    assert Engine().consider(0, TINY + 1)
-    assert Engine().consider(0, None)
+    assert not Engine().consider(0, 0, TINY)
+    assert Engine().consider(0, 0, TINY + 1)
+    assert Engine().consider(0, 0, None)
 
 
 def test_many_captures_are_weighed_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,12 +307,12 @@ def test_many_captures_are_weighed_together(monkeypatch: pytest.MonkeyPatch) -> 
     engine = Engine()
     engine._spent = 0.1
     compiled.spent(100.0)
-    engine.consider(100, 200)
+    engine.consider(0, 100, 200)
     compiled.expect_many()
-    engine.consider(100, 200)
+    engine.consider(0, 100, 200)
     assert not asked
     compiled.spent(compiled.COMPILE + 0.1)
-    engine.consider(100, 200)
+    engine.consider(0, 100, 200)
     assert asked
     asked.clear()
     monkeypatch.setattr(compiled, "price", lambda: compiled.LOAD)
