@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from hashlib import shake_256
 from typing import Any
 
@@ -14,6 +13,7 @@ Ints = NDArray[np.int64]
 
 ODD = 0x9E3779B97F4A7C15
 SECRET = os.urandom(16)
+_row = np.zeros(0, np.uint64)
 
 
 def mixed(*columns: NDArray[Any]) -> NDArray[np.uint64]:
@@ -61,9 +61,12 @@ def digests(buf: NDArray[np.uint8], at: Ints, end: Ints) -> NDArray[np.uint64]:
     return found
 
 
-@lru_cache(maxsize=64)
 def _factors(count: int) -> NDArray[np.uint64]:
-    return np.frombuffer(shake_256(SECRET).digest(8 * count), np.uint64) | np.uint64(1)
+    """The first ones of a row that has no end; as many as were needed are kept."""
+    global _row
+    if len(_row) < count:
+        _row = np.frombuffer(shake_256(SECRET).digest(16 * count), np.uint64) | np.uint64(1)
+    return _row[:count]
 
 
 def in_order(column: NDArray[Any]) -> Ints | slice:

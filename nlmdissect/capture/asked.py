@@ -11,6 +11,9 @@ Bools = NDArray[np.bool_]
 GENERATION = 1 << 18
 """Calls that are remembered for certain; up to twice as many are."""
 
+BATCHES = 64
+"""Calls that came in a row may wait in so many heaps; each is looked through for an answer that is in none."""
+
 
 class Asked:
     """Calls by flow and xid, in two generations. An answer comes within so many calls, or it is late by hours."""
@@ -46,7 +49,8 @@ class Asked:
         """The same for many in a row, by keys as in ``young``: which are calls, or replies whose call was seen; and
         whether a generation was let go of.
         """
-        if len(self.young) + sum(len(known) for known, _ in self._fresh) + len(keys) > GENERATION:
+        fresh = sum(len(known) for known, _ in self._fresh)
+        if len(self._fresh) >= BATCHES or len(self.young) + fresh + len(keys) > GENERATION:
             self._enter()
         if len(self.young) + len(keys) <= GENERATION:
             return self._together(calls, keys), False
@@ -72,6 +76,8 @@ class Asked:
         answered[where[known]] = True
         for before, said in self._fresh:
             left = (~known).nonzero()[0]
+            if not len(left):
+                break
             here, where = _find(before, keys[replies[left]])
             said[where[here]] = True
             known[left[here]] = True

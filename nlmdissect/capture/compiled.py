@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from . import jit, native, records, scan, tables, words
 
 LOAD, KEPT, COMPILE = 0.1, 2.0, 8.0
-"""Seconds: to load what was compiled before; to import numba and compile it. Where the code can be kept, a quarter of that
-is asked for: the next large captures have it for nothing.
+"""Seconds: to load what was compiled before; to import numba and compile it. Where the code can be kept, a quarter of
+that is asked for: the next large captures have it for nothing.
 """
 
 Function = Callable[..., Any]

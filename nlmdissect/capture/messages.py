@@ -174,7 +174,8 @@ class Traffic:
     be said. Replies that were not kept are counted in their streams. ``cut`` counts the frames of which the capture has
     only the beginning; ``first_cut`` is the first of them, and ``longest_cut`` the most bytes that it has of one.
     ``damaged`` are the moments at which a frame had a wrong checksum: nobody knows whose it was. ``vouched`` are the
-    endpoints whose checksums are right, so that what is not damaged is what they said.
+    endpoints whose checksums are right, so that what is not damaged is what they said; ``doubted`` are the others that
+    said anything.
     ``answers`` are DNS answers in time order. ``failed_writes`` are (server, ns): the last WRITE or COMMIT that failed
     on a connection before another verifier came.
     """
@@ -189,6 +190,7 @@ class Traffic:
     defects: list[Defect] = field(default_factory=list)
     damaged: list[At] = field(default_factory=list)
     vouched: set[int] = field(default_factory=set)
+    doubted: set[int] = field(default_factory=set)
     cut: int = 0
     first_cut: At | None = None
     longest_cut: int = 0

@@ -107,9 +107,9 @@ class MessageReader:
         self._fragments.finish()
         self._ledger.finish()
         self._ledger.traffic.answers = self._answers.all()
-        self._ledger.traffic.vouched = {
-            n for n, address in enumerate(self.traffic.endpoints.addresses) if self._sums and self._sums.vouch(address)
-        }
+        for number, address in enumerate(self.traffic.endpoints.addresses):
+            if self._sums and (vouched := self._sums.vouch(address)) is not None:
+                (self.traffic.vouched if vouched else self.traffic.doubted).add(number)
         if self._collector.asked.forgotten:
             self._ledger.defect("rpc", "calls_forgotten")
         yield self._batch()

@@ -76,9 +76,13 @@ class Sums:
         damaged: I64 = frames[found.wrong & seldom[which]]
         return damaged
 
-    def vouch(self, address: bytes) -> bool:
-        """Whether nearly all that a host said has a right checksum, so that it is what the host said."""
+    def vouch(self, address: bytes) -> bool | None:
+        """Whether nearly all that a host said has a right checksum, so that it is what the host said; None for a host
+        that said nothing.
+        """
         sender = int(_senders(address, np.zeros(1, np.int64), np.array([len(address) == 16]))[0])
+        if sender not in self._told:
+            return None
         right = self._right.get(sender, 0)
         return right > 0 and (self._told[sender] - right - 1) * RARE <= right
 

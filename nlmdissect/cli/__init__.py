@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import click
 
@@ -26,22 +28,39 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start some for algebra that nobody does here
     try:
         _leave(app(standalone_mode=False) or 0)
+    except SystemExit:  # the reader of click's own words is gone
+        sys.exit(0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except NlmdissectError as error:
-        from nlmdissect.escape import show as printable
-
         hint = error.hint or "Give a pcap or pcapng file (.gz, .zst and .xz too), or - for standard input."
-        print(f"nlmdissect: {printable(error.message)}", file=sys.stderr)
-        for line in hint.split("\n"):
-            print(f"  {printable(line)}", file=sys.stderr)
-        sys.exit(USAGE)
-    except (KeyboardInterrupt, click.Abort):
+        _refuse(error.message, hint)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _fail()
+        sys.stdout = None  # it would be flushed once more
+        _refuse(f"the output cannot be written: {error.strerror}", "Make room.")
+    except (KeyboardInterrupt, click.Abort) as stop:
+        if isinstance(stop.__cause__, EOFError):  # for click that is an interrupt
+            _fail()
         sys.exit(130)
     except Exception:
-        print(f"nlmdissect: the program failed; please report this:\n{traceback.format_exc()}", file=sys.stderr)
-        sys.exit(FAILED)
+        _fail()
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    from nlmdissect.escape import show as printable
+
+    print(f"nlmdissect: {printable(message)}", file=sys.stderr)
+    for line in hint.split("\n"):
+        print(f"  {printable(line)}", file=sys.stderr)
+    sys.exit(USAGE)
+
+
+def _fail() -> NoReturn:
+    print(f"nlmdissect: the program failed; please report this:\n{traceback.format_exc()}", file=sys.stderr)
+    sys.exit(FAILED)
 
 
 def _leave(status: int) -> None:

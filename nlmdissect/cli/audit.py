@@ -42,7 +42,7 @@ class Format(StrEnum):
     junit = "junit"
 
 
-@app.command()
+@app.command(short_help="Audit many captures.")
 @click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--dataset", metavar="DIR", default=DATASET, help="Where results are kept, as Parquet.")
 @click.option("--open", "opened", metavar="DIR", help="Read nothing: report the latest run of this dataset.")

@@ -27,7 +27,7 @@ from nlmdissect.cli.options import (
 )
 
 
-@app.command()
+@app.command(short_help="Tell who lost what, and what is missing.")
 @captures
 @form(Report, "How to report.")
 @output
@@ -139,7 +139,7 @@ def show(
     out.write(lines.of_messages(history, chosen) if messages else lines.of_calls(history, chosen), output)
 
 
-@app.command()
+@app.command(short_help="Show who holds what, and who waits.")
 @captures
 @click.option("--at", metavar="TIME", help="ISO 8601, a time of day (UTC), epoch seconds, or +seconds; else the end.")
 @several("--host", metavar="HOSTS", text="Only locks at or of these: addresses or names.")

@@ -8,7 +8,7 @@ from nlmdissect.cli.app import app
 from nlmdissect.cli.options import output, terminal
 
 
-@app.command()
+@app.command(short_help="Show a rule's page.")
 @click.argument("code", metavar="CODE")
 @output
 def explain(code: str, output: str | None) -> None:

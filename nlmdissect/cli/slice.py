@@ -12,7 +12,7 @@ from nlmdissect.cli.options import captures, codes, loopback, max_expansion, own
 from nlmdissect.errors import UsageError
 
 
-@app.command(name="slice")
+@app.command(name="slice", short_help="Cut the evidence out of a capture.")
 @captures
 @click.option("--output", "-o", metavar="FILE", help="Write there; a folder for a file each. Else to a pipe.")
 @several("--select", metavar="CODES", text="Only the evidence of these findings: NLM001,NSM.")

@@ -64,6 +64,7 @@ def joined(scans: Sequence[Scan]) -> History:
             messages.append(_messages(one, hosts, stream, place, before))
             signals += _signals(one, hosts, place, before)
             _summary(traffic, one, hosts, place)
+            traffic.damaged += [place.moved(at) for at in one.traffic.damaged if not _read(at, before)]
             facts = [_moved(fact, place) for fact in one.told.facts if not _known(fact, before)]
             tell_again(paths, facts, hosts, 0)
             if one.inside:
@@ -73,6 +74,7 @@ def joined(scans: Sequence[Scan]) -> History:
             before = one.read_on
         traffic.activity = _spans(traffic.activity)
         traffic.defects = _counted(traffic.defects)
+        traffic.vouched -= traffic.doubted  # who wants to be believed has to be in every part
         traffic.answers.sort()
         traffic.verifiers.sort(key=lambda verifier: verifier.first)
         for capture, source in enumerate(sources):
@@ -192,13 +194,12 @@ def _messages(one: Scan, hosts: Sequence[int], streams: Ints, place: Place, befo
 
 def _signals(one: Scan, hosts: Sequence[int], place: Place, before: Sequence[int]) -> Iterator[Signal]:
     for signal in one.signals:
-        at = signal.at
-        if at.capture < len(before) and at.frame <= before[at.capture]:
+        if _read(signal.at, before):
             continue
         quoted = signal.quoted
         if quoted is not None:
             quoted = replace(quoted, src=hosts[quoted.src], dst=hosts[quoted.dst])
-        yield replace(signal, at=place.moved(at), src=hosts[signal.src],
+        yield replace(signal, at=place.moved(signal.at), src=hosts[signal.src],
                       dst=hosts[signal.dst], quoted=quoted)  # fmt: skip
 
 
@@ -222,6 +223,8 @@ def _summary(traffic: Traffic, one: Scan, hosts: Sequence[int], place: Place) ->
         replace(d, capture=place.capture[d.capture], frame=d.frame and d.frame + place.frames[d.capture])
         for d in of.defects if d.capture < own
     ]
+    traffic.vouched |= {hosts[n] for n in of.vouched}
+    traffic.doubted |= {hosts[n] for n in of.doubted}
     traffic.cut += of.cut
     traffic.longest_cut = max(traffic.longest_cut, of.longest_cut)
     if of.first_cut is not None:
@@ -247,7 +250,12 @@ def _spans(spans: Sequence[Span]) -> list[Span]:
 def _known(fact: Fact, before: Sequence[int]) -> bool:
     """Was the answer that told it read by the part before?"""
     at = next((one for one in reversed(fact) if isinstance(one, At)), None)
-    return at is not None and at.capture < len(before) and at.frame <= before[at.capture]
+    return at is not None and _read(at, before)
+
+
+def _read(at: At, before: Sequence[int]) -> bool:
+    """Was a frame read by the part before?"""
+    return at.capture < len(before) and at.frame <= before[at.capture]
 
 
 def _counted(defects: Sequence[Defect]) -> list[Defect]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from nlmdissect.capture.ledger import APART
 from nlmdissect.capture.messages import Bools, Signal, Traffic
 from nlmdissect.groups import groups
 from nlmdissect.hosts.losses import Loss, backwards, damage, losses
@@ -123,8 +124,9 @@ class Visibility:
                     for loss in self.losses.get(both, ())
                     if start - AROUND <= loss.at.time and loss.since <= end + AROUND
                 ]
-                first = bisect_left(self.damage, start - AROUND, key=lambda loss: loss.since)
-                lost += [loss.what for loss in self.damage[first : first + 1] if loss.since <= end + AROUND]
+                near = AROUND + APART  # of several damaged frames one is known
+                first = bisect_left(self.damage, start - near, key=lambda loss: loss.since)
+                lost += [loss.what for loss in self.damage[first : first + 1] if loss.since <= end + near]
                 return (False, lost[0]) if lost else (True, "no sign of a lost frame between the two")
             case V.BOTH_WAYS:
                 for src, dst in (pair, pair[::-1]):

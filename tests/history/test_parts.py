@@ -77,6 +77,25 @@ def test_the_same_findings_where_the_overlap_is_short(path: Path, tmp_path: Path
         pd.testing.assert_frame_equal(a[known], b[known], obj=name)
 
 
+@pytest.mark.parametrize("frame", [211, 230, 233])
+def test_a_damaged_frame_is_one_in_every_part(frame: int, tmp_path: Path) -> None:
+    """One bit of what it says is another; the capture is cut near it."""
+    recording = load(OURS / "S08-reclaim-after-grace.pcap")
+    assert recording is not None
+    one = recording.frames[frame - 1]
+    recording.frames[frame - 1] = one._replace(data=one.data[:-1] + bytes((one.data[-1] ^ 1,)))
+    files = [str(tmp_path / f"{number}.pcap") for number in range(2)]
+    save(recording.frames[:220], Path(files[0]))
+    save(recording.frames[220:], Path(files[1]))
+    whole = analyse(read_history(files))
+    assert [(at.capture, at.frame) for at in whole.history.traffic.damaged] == [(frame > 220, frame - 220 * (frame > 220))]
+    for overlap in (OVERLAP, SHORT):
+        parts = in_parts(files, 1, overlap)
+        assert parts.history.traffic.damaged == whole.history.traffic.damaged
+        assert parts.history.traffic.vouched == whole.history.traffic.vouched
+        pd.testing.assert_frame_equal(table("findings", parts), table("findings", whole))
+
+
 def test_many_hosts(tmp_path: Path) -> None:
     whole = tmp_path / "whole.pcap"
     whole.write_bytes(capture_of(crowd(12, 5))[0])
