@@ -23,7 +23,7 @@ from nlmdissect.rpc.requests import Answer, Request
 FEW = 100  # waits for one file: of more, only those that overlap are looked at again when something changes
 MANY = 1000  # of these at most
 TOO_MANY = f"more than {MANY} requests waited for one file at a time"
-BLOCKERS = 100  # pieces in the way of a wait that are kept
+BLOCKERS = 100  # pieces in the way of a wait that are kept, and owners of them that are looked for
 
 Held = tuple[File, Owner, Piece]
 Key = tuple[int, int, int, int]  # client, svid, start, end
@@ -76,7 +76,7 @@ class Waiting:
         if wait is None:
             wait = self._add(Wait(number, r, answer.at))
         wait.polls, wait.last = wait.polls + 1, answer.at
-        wait.blockers = _but_own(r, _in_the_way(r, table))
+        wait.blockers = _in_the_way(r, table)
         wait.freed = wait.freed_by = None
 
     def released(self, table: LockTable, r: Request, at: At) -> None:
@@ -94,20 +94,23 @@ class Waiting:
     def _touched(
         self, table: LockTable, r: Request, when: Callable[[Wait], bool]
     ) -> Iterator[tuple[Wait, list[Held]]]:
-        """The waits of this file that are ``when``, and what is in the way of each: the same for one range."""
+        """The waits of this file that are ``when``, and what is in the way of each: the same for one range, but for those
+        who have something of the file themselves.
+        """
         file = File(r.server, r.fh)
         near = self._files.near(file, r.start, r.end)
         if len(near) > MANY:
             self.crowded.add(file)
-        known: dict[tuple[int, int, bool], list[Held]] = {}
+        known: dict[tuple[object, ...], list[Held]] = {}
         for number in near[:MANY]:
             wait = self._open[number]
             if when(wait):
                 asked = wait.request
-                key = asked.start, asked.end, asked.exclusive
+                own = table.pieces.same(file, asked.client, asked.svid)  # not in its way, but in that of the others
+                key = asked.start, asked.end, asked.exclusive, (asked.client, asked.svid) if own else None
                 if key not in known:
                     known[key] = _in_the_way(asked, table)
-                yield wait, _but_own(asked, known[key])
+                yield wait, known[key]
 
     def end(self, r: Request, at: At, how: str) -> None:
         """Waits of this owner inside the range of ``r`` are over."""
@@ -154,16 +157,18 @@ def _key(r: Request) -> Key:
 
 
 def _in_the_way(r: Request, table: LockTable) -> list[Held]:
-    """What owners have, or may have, that conflicts with a request, its own owner's too: BLOCKERS pieces at most."""
+    """What other owners have, or may have, that conflicts with a request: of BLOCKERS owners, and as many pieces."""
     file, claim = File(r.server, r.fh), claim_of(r)
-    held = (
-        (file, owner, piece)
-        for owner in table.pieces.over(claim, settled=True, most=BLOCKERS)
-        for piece in within(table.pieces.owners(file)[owner], r.start, r.end)
-        if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive)
-    )
-    return [(file, owner, replace(piece)) for file, owner, piece in islice(held, BLOCKERS)]
+    owners = table.pieces.owners(file)
 
+    def held(owner: Owner) -> Iterator[Piece]:
+        for piece in within(owners[owner], r.start, r.end):
+            if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive):
+                yield piece
 
-def _but_own(r: Request, held: list[Held]) -> list[Held]:
-    return [item for item in held if (item[1].client, item[1].svid) != (r.client, r.svid)]
+    def hinders(owner: Owner) -> bool:
+        return (owner.client, owner.svid) != (r.client, r.svid) and any(True for _ in held(owner))
+
+    found = table.pieces.over(claim, settled=True, wanted=hinders, most=BLOCKERS)
+    all_of = ((file, owner, replace(piece)) for owner in found for piece in held(owner))
+    return list(islice(all_of, BLOCKERS))
