@@ -7,8 +7,9 @@ never by cookie.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import islice
 
 from nlmdissect.findings import At
@@ -20,13 +21,21 @@ from nlmdissect.machines.ranges import Piece, conflicts
 from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import Answer, Request
 
-FEW = 100  # waits for one file: of more, only those that overlap are looked at again when something changes
-MANY = 1000  # of these at most
+FEW = 100  # waits for one file that are looked through for those that overlap; of more they are found by place
+MANY = 1000  # that overlap and are looked at again when something changes
 TOO_MANY = f"more than {MANY} requests waited for one file at a time"
 BLOCKERS = 100  # pieces in the way of a wait that are kept, and owners of them that are looked for
 
 Held = tuple[File, Owner, Piece]
 Key = tuple[int, int, int, int]  # client, svid, start, end
+
+
+class How(StrEnum):
+    """What freed a lock: an answered UNLOCK, an SM_NOTIFY of its client that restarted, or its FREE_ALL."""
+
+    UNLOCK = "NLM_UNLOCK"
+    NOTIFY = "SM_NOTIFY"
+    FREE_ALL = "NLM_FREE_ALL"
 
 
 @dataclass(slots=True)
@@ -35,8 +44,8 @@ class Wait:
     "" still waits.
 
     ``last`` is the latest BLOCKED answer, and ``blockers`` what other owners had in its way then, as far as the
-    capture shows it. ``freed`` is the answer to the UNLOCK after which nothing that is known was in its way, with
-    ``freed_by`` the lock that went; None while there is, or where none was known.
+    capture shows it. ``freed`` is the moment after which nothing that is known was in its way, ``freed_how`` what freed
+    the last of it, and ``freed_by`` a lock that went; None while there is, or where none was known.
     """
 
     number: int  # of the request
@@ -50,6 +59,7 @@ class Wait:
     blockers: list[Held] = field(default_factory=list)
     freed: At | None = None
     freed_by: Held | None = None
+    freed_how: How = How.UNLOCK
 
 
 @dataclass(slots=True)
@@ -79,26 +89,29 @@ class Waiting:
         wait.blockers = _in_the_way(r, table)
         wait.freed = wait.freed_by = None
 
-    def released(self, table: LockTable, r: Request, at: At) -> None:
-        """An UNLOCK was carried out: what it was in the way of may be free now."""
-        for wait, held in self._touched(table, r, lambda wait: bool(wait.blockers) and wait.freed is None):
-            if not held:
-                wait.freed, wait.freed_by = at, wait.blockers[-1]
+    def released(self, table: LockTable, claims: Iterable[Claim], at: At, how: How = How.UNLOCK) -> None:
+        """Something was freed: what it was in the way of may be free now."""
+        for claim in claims:
+            for wait, held in self._touched(table, claim, lambda wait: bool(wait.blockers) and wait.freed is None):
+                if not held:
+                    wait.freed, wait.freed_how = at, how
+                    of = (item for item in reversed(wait.blockers) if item[1].client == claim.owner.client)
+                    wait.freed_by = next(of, wait.blockers[-1])
 
     def granted(self, table: LockTable, r: Request) -> None:
         """A lock was granted: it may be in the way of others."""
-        for wait, held in self._touched(table, r, lambda wait: wait.freed is not None):
+        for wait, held in self._touched(table, claim_of(r), lambda wait: wait.freed is not None):
             if held:
                 wait.blockers, wait.freed, wait.freed_by = held, None, None
 
     def _touched(
-        self, table: LockTable, r: Request, when: Callable[[Wait], bool]
+        self, table: LockTable, claim: Claim, when: Callable[[Wait], bool]
     ) -> Iterator[tuple[Wait, list[Held]]]:
-        """The waits of this file that are ``when``, and what is in the way of each: the same for one range, but for those
-        who have something of the file themselves.
+        """The waits that overlap a claim and are ``when``, and what is in the way of each: the same for one range, but
+        for those who have something of the file themselves.
         """
-        file = File(r.server, r.fh)
-        near = self._files.near(file, r.start, r.end)
+        file = claim.file
+        near = self._files.near(file, claim.start, claim.end)
         if len(near) > MANY:
             self.crowded.add(file)
         known: dict[tuple[object, ...], list[Held]] = {}
