@@ -92,29 +92,29 @@ class Waiting:
     def released(self, table: LockTable, claims: Iterable[Claim], at: At, how: How = How.UNLOCK) -> None:
         """Something was freed: what it was in the way of may be free now."""
         for claim in claims:
-            for wait, held in self._touched(table, claim, lambda wait: bool(wait.blockers) and wait.freed is None):
-                if not held:
+            for wait, hindered in self._touched(table, claim, lambda wait: bool(wait.blockers) and wait.freed is None):
+                if not hindered:
                     wait.freed, wait.freed_how = at, how
                     of = (item for item in reversed(wait.blockers) if item[1].client == claim.owner.client)
                     wait.freed_by = next(of, wait.blockers[-1])
 
     def granted(self, table: LockTable, r: Request) -> None:
         """A lock was granted: it may be in the way of others."""
-        for wait, held in self._touched(table, claim_of(r), lambda wait: wait.freed is not None):
-            if held:
-                wait.blockers, wait.freed, wait.freed_by = held, None, None
+        for wait, hindered in self._touched(table, claim_of(r), lambda wait: wait.freed is not None):
+            if hindered:
+                wait.blockers, wait.freed, wait.freed_by = _in_the_way(wait.request, table), None, None
 
     def _touched(
         self, table: LockTable, claim: Claim, when: Callable[[Wait], bool]
-    ) -> Iterator[tuple[Wait, list[Held]]]:
-        """The waits that overlap a claim and are ``when``, and what is in the way of each: the same for one range, but
-        for those who have something of the file themselves.
+    ) -> Iterator[tuple[Wait, bool]]:
+        """The waits that overlap a claim and are ``when``, and whether anything is in the way of each: the same for one
+        range, but for those who have something of the file themselves.
         """
         file = claim.file
         near = self._files.near(file, claim.start, claim.end)
         if len(near) > MANY:
             self.crowded.add(file)
-        known: dict[tuple[object, ...], list[Held]] = {}
+        known: dict[tuple[object, ...], bool] = {}
         for number in near[:MANY]:
             wait = self._open[number]
             if when(wait):
@@ -122,7 +122,7 @@ class Waiting:
                 own = table.pieces.same(file, asked.client, asked.svid)  # not in its way, but in that of the others
                 key = asked.start, asked.end, asked.exclusive, (asked.client, asked.svid) if own else None
                 if key not in known:
-                    known[key] = _in_the_way(asked, table)
+                    known[key] = bool(_in_the_way(asked, table, most=1))
                 yield wait, known[key]
 
     def end(self, r: Request, at: At, how: str) -> None:
@@ -169,8 +169,8 @@ def _key(r: Request) -> Key:
     return r.client, r.svid, r.start, r.end
 
 
-def _in_the_way(r: Request, table: LockTable) -> list[Held]:
-    """What other owners have, or may have, that conflicts with a request: of BLOCKERS owners, and as many pieces."""
+def _in_the_way(r: Request, table: LockTable, most: int = BLOCKERS) -> list[Held]:
+    """What other owners have, or may have, that conflicts with a request: ``most`` pieces, of as many owners."""
     file, claim = File(r.server, r.fh), claim_of(r)
     owners = table.pieces.owners(file)
 
@@ -182,6 +182,6 @@ def _in_the_way(r: Request, table: LockTable) -> list[Held]:
     def hinders(owner: Owner) -> bool:
         return (owner.client, owner.svid) != (r.client, r.svid) and any(True for _ in held(owner))
 
-    found = table.pieces.over(claim, settled=True, wanted=hinders, most=BLOCKERS)
+    found = table.pieces.over(claim, settled=True, wanted=hinders, most=most)
     all_of = ((file, owner, replace(piece)) for owner in found for piece in held(owner))
-    return list(islice(all_of, BLOCKERS))
+    return list(islice(all_of, most))
