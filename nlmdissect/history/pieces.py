@@ -7,7 +7,7 @@ A file that a few owners have a few pieces of is looked through. Of a *crowd* th
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 
@@ -47,10 +47,14 @@ class _Crowd:
         if gone:
             del self.owners[self.numbers.pop(owner)]
 
-    def over(self, start: int, end: int, kinds: Iterable[Kind], most: int | None) -> list[Owner]:
-        """Who has pieces of these kinds that overlap a range, in order; only some if there are more than ``most``."""
-        found = set(islice((number for kind in kinds for number in self.spans[kind].over(start, end)), most))
-        return [self.owners[number] for number in sorted(found)]
+    def over(self, start: int, end: int, kinds: Iterable[Kind]) -> Iterator[int]:
+        """The numbers of those who have pieces of these kinds that overlap a range: each once, in no order."""
+        seen: set[int] = set()
+        for kind in kinds:
+            for number in self.spans[kind].over(start, end):
+                if number not in seen:
+                    seen.add(number)
+                    yield number
 
 
 @dataclass(slots=True)
@@ -119,13 +123,18 @@ class Pieces:
         if (crowd := self._crowds.get(file)) is not None:
             crowd.change(owner, [piece], [piece], False)
 
-    def over(self, claim: Claim, settled: bool, most: int | None = None) -> list[Owner]:
-        """Owners who may have something that conflicts with a claim; what is SETTLED does only if ``settled``."""
+    def over(
+        self, claim: Claim, settled: bool, wanted: Callable[[Owner], bool] = lambda _: True, most: int | None = None
+    ) -> list[Owner]:
+        """Owners who may have something that conflicts with a claim; what is SETTLED does only if ``settled``. Of those
+        that are ``wanted`` only some if there are more than ``most``.
+        """
         crowd = self._crowds.get(claim.file)
         if crowd is None:
-            return list(self.owners(claim.file))
+            return list(islice(filter(wanted, self.owners(claim.file)), most))
         kinds = (kind for kind in KINDS if (claim.exclusive or kind[0]) and (settled or not kind[1]))
-        return crowd.over(claim.start, claim.end, kinds, most)
+        found = (number for number in crowd.over(claim.start, claim.end, kinds) if wanted(crowd.owners[number]))
+        return [crowd.owners[number] for number in sorted(islice(found, most))]
 
     def _comes_or_goes(self, file: File, owner: Owner, comes: bool) -> None:
         servers = self._of_client.setdefault(owner.client, {})

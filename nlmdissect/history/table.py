@@ -135,21 +135,20 @@ class LockTable:
         """Copies of what servers hold, or may hold, for a client."""
         return [(f, o, replace(p)) for f, o, p in self.of(client=client) if p.truth.server_holds != "no"]
 
-    def client_event(self, server: int | None, client: int, event: E, at: At, but: Container[Owner] = ()) -> None:
-        """Something happened to the pieces of a client: FREED, NOTIFIED_ALIVE or CLIENT_RESTARTED. Not ``but`` some."""
-        for file, owner, piece in [item for item in self.of(server, client) if item[1] not in but]:
-            self._client_event(file, owner, piece, event, at)
+    def client_event(self, server: int | None, client: int, what: E, at: At, but: Container[Owner] = ()) -> list[Claim]:
+        """FREED, NOTIFIED_ALIVE or CLIENT_RESTARTED: to a client's pieces, not ``but`` some. Returns what is gone."""
+        of = [item for item in self.of(server, client) if item[1] not in but]
+        return [Claim.whole(*item) for item in of if self._client_event(*item, what, at)]
 
-    def noticed(self, server: int, client: int, at: At) -> None:
-        """SM_NOTIFY of a client that restarted: its old life's pieces are freed, and those of its new life may be."""
-        for file, owner, piece in list(self.of(server, client)):
-            event = E.FREED if piece.state is H.DEAD else E.NOTIFIED_ALIVE
-            self._client_event(file, owner, piece, event, at)
+    def noticed(self, server: int, client: int, at: At) -> list[Claim]:
+        """SM_NOTIFY after a restart: frees the old life's pieces, perhaps those of the new. Returns what is gone."""
+        of = [(item, E.FREED if item[2].state is H.DEAD else E.NOTIFIED_ALIVE) for item in self.of(server, client)]
+        return [Claim.whole(*item) for item, event in of if self._client_event(*item, event, at)]
 
-    def _client_event(self, file: File, owner: Owner, piece: Piece, event: E, at: At) -> None:
+    def _client_event(self, file: File, owner: Owner, piece: Piece, event: E, at: At) -> bool:
         before = piece.state
         if event is E.CLIENT_RESTARTED and self._too_often(file, owner, piece, at):
-            return
+            return False
         self._step(piece, event, at)
         if piece.state is H.RELEASED:
             if before in (H.ORPHANED, H.RECLAIMING):
@@ -157,6 +156,7 @@ class LockTable:
             self._drop(file, owner, piece, at, event.value)
         elif piece.state is not before:
             self.pieces.restated(file, owner, piece)
+        return piece.state is H.RELEASED
 
     def _too_often(self, file: File, owner: Owner, piece: Piece, at: At) -> bool:
         """Whether a lock that a restart had ended before is not followed over one more: there were too many."""

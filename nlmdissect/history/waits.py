@@ -7,8 +7,9 @@ never by cookie.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import islice
 
 from nlmdissect.findings import At
@@ -20,13 +21,21 @@ from nlmdissect.machines.ranges import Piece, conflicts
 from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import Answer, Request
 
-FEW = 100  # waits for one file: of more, only those that overlap are looked at again when something changes
-MANY = 1000  # of these at most
+FEW = 100  # waits for one file that are looked through for those that overlap; of more they are found by place
+MANY = 1000  # that overlap and are looked at again when something changes
 TOO_MANY = f"more than {MANY} requests waited for one file at a time"
-BLOCKERS = 100  # pieces in the way of a wait that are kept
+BLOCKERS = 100  # pieces in the way of a wait that are kept, and owners of them that are looked for
 
 Held = tuple[File, Owner, Piece]
 Key = tuple[int, int, int, int]  # client, svid, start, end
+
+
+class How(StrEnum):
+    """What freed a lock: an answered UNLOCK, an SM_NOTIFY of its client that restarted, or its FREE_ALL."""
+
+    UNLOCK = "NLM_UNLOCK"
+    NOTIFY = "SM_NOTIFY"
+    FREE_ALL = "NLM_FREE_ALL"
 
 
 @dataclass(slots=True)
@@ -35,8 +44,8 @@ class Wait:
     "" still waits.
 
     ``last`` is the latest BLOCKED answer, and ``blockers`` what other owners had in its way then, as far as the
-    capture shows it. ``freed`` is the answer to the UNLOCK after which nothing that is known was in its way, with
-    ``freed_by`` the lock that went; None while there is, or where none was known.
+    capture shows it. ``freed`` is the moment after which nothing that is known was in its way, ``freed_how`` what freed
+    the last of it, and ``freed_by`` a lock that went; None while there is, or where none was known.
     """
 
     number: int  # of the request
@@ -50,6 +59,7 @@ class Wait:
     blockers: list[Held] = field(default_factory=list)
     freed: At | None = None
     freed_by: Held | None = None
+    freed_how: How = How.UNLOCK
 
 
 @dataclass(slots=True)
@@ -76,38 +86,44 @@ class Waiting:
         if wait is None:
             wait = self._add(Wait(number, r, answer.at))
         wait.polls, wait.last = wait.polls + 1, answer.at
-        wait.blockers = _but_own(r, _in_the_way(r, table))
+        wait.blockers = _in_the_way(r, table)
         wait.freed = wait.freed_by = None
 
-    def released(self, table: LockTable, r: Request, at: At) -> None:
-        """An UNLOCK was carried out: what it was in the way of may be free now."""
-        for wait, held in self._touched(table, r, lambda wait: bool(wait.blockers) and wait.freed is None):
-            if not held:
-                wait.freed, wait.freed_by = at, wait.blockers[-1]
+    def released(self, table: LockTable, claims: Iterable[Claim], at: At, how: How = How.UNLOCK) -> None:
+        """Something was freed: what it was in the way of may be free now."""
+        for claim in claims:
+            for wait, hindered in self._touched(table, claim, lambda wait: bool(wait.blockers) and wait.freed is None):
+                if not hindered:
+                    wait.freed, wait.freed_how = at, how
+                    of = (item for item in reversed(wait.blockers) if item[1].client == claim.owner.client)
+                    wait.freed_by = next(of, wait.blockers[-1])
 
     def granted(self, table: LockTable, r: Request) -> None:
         """A lock was granted: it may be in the way of others."""
-        for wait, held in self._touched(table, r, lambda wait: wait.freed is not None):
-            if held:
-                wait.blockers, wait.freed, wait.freed_by = held, None, None
+        for wait, hindered in self._touched(table, claim_of(r), lambda wait: wait.freed is not None):
+            if hindered:
+                wait.blockers, wait.freed, wait.freed_by = _in_the_way(wait.request, table), None, None
 
     def _touched(
-        self, table: LockTable, r: Request, when: Callable[[Wait], bool]
-    ) -> Iterator[tuple[Wait, list[Held]]]:
-        """The waits of this file that are ``when``, and what is in the way of each: the same for one range."""
-        file = File(r.server, r.fh)
-        near = self._files.near(file, r.start, r.end)
+        self, table: LockTable, claim: Claim, when: Callable[[Wait], bool]
+    ) -> Iterator[tuple[Wait, bool]]:
+        """The waits that overlap a claim and are ``when``, and whether anything is in the way of each: the same for one
+        range, but for those who have something of the file themselves.
+        """
+        file = claim.file
+        near = self._files.near(file, claim.start, claim.end)
         if len(near) > MANY:
             self.crowded.add(file)
-        known: dict[tuple[int, int, bool], list[Held]] = {}
+        known: dict[tuple[object, ...], bool] = {}
         for number in near[:MANY]:
             wait = self._open[number]
             if when(wait):
                 asked = wait.request
-                key = asked.start, asked.end, asked.exclusive
+                own = table.pieces.same(file, asked.client, asked.svid)  # not in its way, but in that of the others
+                key = asked.start, asked.end, asked.exclusive, (asked.client, asked.svid) if own else None
                 if key not in known:
-                    known[key] = _in_the_way(asked, table)
-                yield wait, _but_own(asked, known[key])
+                    known[key] = bool(_in_the_way(asked, table, most=1))
+                yield wait, known[key]
 
     def end(self, r: Request, at: At, how: str) -> None:
         """Waits of this owner inside the range of ``r`` are over."""
@@ -153,17 +169,19 @@ def _key(r: Request) -> Key:
     return r.client, r.svid, r.start, r.end
 
 
-def _in_the_way(r: Request, table: LockTable) -> list[Held]:
-    """What owners have, or may have, that conflicts with a request, its own owner's too: BLOCKERS pieces at most."""
+def _in_the_way(r: Request, table: LockTable, most: int = BLOCKERS) -> list[Held]:
+    """What other owners have, or may have, that conflicts with a request: ``most`` pieces, of as many owners."""
     file, claim = File(r.server, r.fh), claim_of(r)
-    held = (
-        (file, owner, piece)
-        for owner in table.pieces.over(claim, settled=True, most=BLOCKERS)
-        for piece in within(table.pieces.owners(file)[owner], r.start, r.end)
-        if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive)
-    )
-    return [(file, owner, replace(piece)) for file, owner, piece in islice(held, BLOCKERS)]
+    owners = table.pieces.owners(file)
 
+    def held(owner: Owner) -> Iterator[Piece]:
+        for piece in within(owners[owner], r.start, r.end):
+            if piece.truth.server_holds != "no" and conflicts(piece, r.start, r.end, r.exclusive):
+                yield piece
 
-def _but_own(r: Request, held: list[Held]) -> list[Held]:
-    return [item for item in held if (item[1].client, item[1].svid) != (r.client, r.svid)]
+    def hinders(owner: Owner) -> bool:
+        return (owner.client, owner.svid) != (r.client, r.svid) and any(True for _ in held(owner))
+
+    found = table.pieces.over(claim, settled=True, wanted=hinders, most=most)
+    all_of = ((file, owner, replace(piece)) for owner in found for piece in held(owner))
+    return list(islice(all_of, most))

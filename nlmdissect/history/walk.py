@@ -18,8 +18,8 @@ from nlmdissect.history.calm import Calm, calm
 from nlmdissect.history.fates import Claim
 from nlmdissect.history.neighbours import neighbours
 from nlmdissect.history.table import LockTable
+from nlmdissect.history.waits import How, Waiting, claim_of
 from nlmdissect.history.waits import Wait as Wait
-from nlmdissect.history.waits import Waiting, claim_of
 from nlmdissect.history.walked import Reclaim as Reclaim
 from nlmdissect.history.walked import Walked as Walked
 from nlmdissect.history.watching import Watching
@@ -123,7 +123,8 @@ class _Walker:
             case hold.E.CALLBACK if first:
                 self._called_back(r, at)
             case hold.E.FREED if first:
-                self.table.client_event(r.server, r.client, hold.E.FREED, at)
+                freed = self.table.client_event(r.server, r.client, hold.E.FREED, at)
+                self.waits.released(self.table, freed, at, How.FREE_ALL)
             case _:
                 pass
         if r.op is Op.CANCEL:
@@ -159,7 +160,7 @@ class _Walker:
             case (hold.E.UNLOCK_GRANTED | hold.E.UNLOCK_REFUSED) as event:
                 self.table.unlock(claim_of(r), event, at, self._too_late(r.server, at))
                 if event is hold.E.UNLOCK_GRANTED:
-                    self.waits.released(self.table, r, at)
+                    self.waits.released(self.table, [claim_of(r)], at)
             case _:
                 self._waits(number, r, answer)
 
@@ -194,7 +195,7 @@ class _Walker:
             clients = clients & self.names.alike(sender)
         for client in sorted(clients):
             if client == sender:
-                self.table.noticed(receiver, client, at)
+                self.waits.released(self.table, self.table.noticed(receiver, client, at), at, How.NOTIFY)
             elif self.names.notifies_for(sender, client):  # servers that go by names free these as well
                 self.table.client_event(receiver, client, hold.E.NOTIFIED_ALIVE, at)
         self.watching.event(receiver, sender, monitor.E.NOTIFY, at)

@@ -86,7 +86,7 @@ def _numbers(places: list[Place], begin: int, end: int | None) -> Iterator[int]:
 
 @dataclass(slots=True)
 class Ranged(Generic[K]):
-    """Numbered ranges of many keys. Those of a key that has a few are all looked at, of others what overlaps."""
+    """Numbered ranges of many keys. Those of a key that has a few are looked through, of others found by place."""
 
     few: int
     _of: dict[K, dict[int, tuple[int, int]]] = field(default_factory=dict)
@@ -121,6 +121,9 @@ class Ranged(Generic[K]):
         return len(self._of.get(key, ()))
 
     def near(self, key: K, start: int, end: int) -> list[int]:
-        """The ranges of a key that overlap one, with others where they are few."""
+        """The ranges of a key that overlap one."""
         spans = self._spans.get(key)
-        return list(self._of.get(key, ())) if spans is None else sorted(spans.over(start, end))
+        if spans is not None:
+            return sorted(spans.over(start, end))
+        of = self._of.get(key, {}).items()
+        return sorted(number for number, (first, last) in of if first <= end and start <= last)

@@ -8,7 +8,7 @@ from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import File
 from nlmdissect.history.history import History
-from nlmdissect.history.waits import TOO_MANY, Wait
+from nlmdissect.history.waits import TOO_MANY, How, Wait
 from nlmdissect.hosts.lookups import Lookup
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
@@ -17,6 +17,11 @@ from nlmdissect.rules import assumptions, requested, words
 
 SOON = 10 * SECOND  # servers call back at once; a poll that wins within this has only been faster
 WINDOW = 60 * SECOND
+FREED = {  # in the title, and as evidence
+    How.UNLOCK: ("unlocked it", "the UNLOCK of what was in its way: GRANTED"),
+    How.NOTIFY: ("restarted and said so", "the SM_NOTIFY that frees what was in its way"),
+    How.FREE_ALL: ("gave up all its locks", "the FREE_ALL that frees what was in its way"),
+}
 
 
 @rule("NLM009", "missing-granted", Severity.WARNING, source="C-15")
@@ -26,11 +31,11 @@ def missing_granted(history: History) -> Iterator[Verdict]:
     Why it matters: the waiter sleeps on although nothing is in its way: until its next poll, or for ever where its
     client does not poll.
 
-    How it is seen: a request answered BLOCKED, the lock that was in its way unlocked with GRANTED, no other holder
-    known, nobody else served first; and no NLM_GRANTED to the waiter, nor an attempt to connect, for 60 s or until
-    its next poll won the lock. The server may have asked for the port of the waiter's lockd: in vain, if it got no
-    answer or "not registered". A poll that wins proves that the lock was free: then it is confirmed; else it is only
-    suspected.
+    How it is seen: a request answered BLOCKED, the lock that was in its way unlocked with GRANTED, or freed by the
+    SM_NOTIFY or FREE_ALL of its client, no other holder known, nobody else served first; and no NLM_GRANTED to the
+    waiter, nor an attempt to connect, for 60 s or until its next poll won the lock. The server may have asked for the
+    port of the waiter's lockd: in vain, if it got no answer or "not registered". A poll that wins proves that the lock
+    was free: after an UNLOCK it is confirmed then; else it is only suspected.
 
     What it cannot see: another holder, over NFSv4 or on the server itself. Attempts to connect without a callback
     behind them are PMAP001, an unanswered callback is NLM007.
@@ -84,7 +89,7 @@ def _finding(history: History, waits: list[Wait]) -> Finding:
     wait = waits[0]
     r, freed = wait.request, wait.freed
     assert freed is not None
-    won = wait.how == "granted"
+    won, told = wait.how == "granted", wait.freed_how is How.UNLOCK  # no answer tells that the others were carried out
     end = history.extent.last if wait.ended is None else wait.ended.time
     doubts = history.visibility.all(
         (r.server, r.client), (V.SPAN, V.NO_LOSS, V.BOTH_WAYS, V.DECODED), wait.since.time, end
@@ -100,15 +105,16 @@ def _finding(history: History, waits: list[Wait]) -> Finding:
     poll = assumptions.assumed(history, r.client, f"polling every {history.kind(r.client).poll} s")
     return Finding(
         f"{words.host(history, r.server)} never called {words.host(history, r.client)} for its "
-        f"{requested.range_text(history, r)} after {holder} unlocked it{why}; {then}{more}",
+        f"{requested.range_text(history, r)} after {holder} {FREED[wait.freed_how][0]}{why}; {then}{more}",
         words.evidence(*(_evidence(history, w) for w in waits), (e for k in looks for e in _question(k))),
         consequence=f"The waiter gets its lock by polling or not at all{poll}."
         + ("" if won else " Not certain: a holder that is not seen here may be in its way.")
+        + ("" if told or not won else " Not certain: nothing shows when the server did free it.")
         + words.because(doubts),
         remedy="Let the server reach port 111 of the client, over TCP and UDP; see that rpcbind and lockd run there."
         if looks
         else "See why lockd on the server does not call back: does it know the client's lockd, does it log an error?",
-        confidence=Confidence.CONFIRMED if won and not doubts else Confidence.SUSPECTED,
+        confidence=Confidence.CONFIRMED if won and told and not doubts else Confidence.SUSPECTED,
         server=r.server,
         client=r.client,
         locks=tuple(requested.ref(history, w.request) for w in waits),
@@ -118,7 +124,7 @@ def _finding(history: History, waits: list[Wait]) -> Finding:
 def _evidence(history: History, wait: Wait) -> list[Evidence]:
     assert wait.freed is not None
     proof = [
-        Evidence(wait.freed, "the UNLOCK of what was in its way: GRANTED"),
+        Evidence(wait.freed, FREED[wait.freed_how][1]),
         Evidence(wait.since, "the waiter's LOCK: BLOCKED"),
     ]
     if wait.freed_by is not None:

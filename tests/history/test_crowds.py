@@ -9,7 +9,7 @@ import pytest
 from support import adversaries
 from support.packets import pcap
 
-from nlmdissect.history import pieces, walk
+from nlmdissect.history import pieces, waits, walk
 from nlmdissect.history.history import History, read_history
 
 
@@ -42,7 +42,7 @@ def test_a_crowd_is_walked_like_any_other(n: int, tmp_path: Path, monkeypatch: p
     path = tmp_path / "quarrel.pcap"
     path.write_bytes(pcap(quarrel(n)))
     expected = told(read_history([path]))
-    for module in (pieces, walk):
+    for module in (pieces, waits, walk):
         monkeypatch.setattr(module, "FEW", 0)
     assert told(read_history([path])) == expected
 
@@ -50,7 +50,6 @@ def test_a_crowd_is_walked_like_any_other(n: int, tmp_path: Path, monkeypatch: p
 def told(history: History) -> list[object]:
     walked = history.walked
     table = walked.table
-    # the FEW of waits is left alone: of many, only those are looked at again that overlap what was unlocked
     events = [step for step in walked.steps if (step.before, step.event) != ("cancelled", "cancel")]
     return [events, walked.holds, table.fates, table.thefts, table.collisions, walked.undecided, [*table.of()],
-            [(w.number, w.ended, w.how, [held[1:] for held in w.blockers]) for w in walked.waits]]  # fmt: skip
+            [(w.number, w.ended, w.how, w.freed, w.freed_how, [held[1:] for held in w.blockers]) for w in walked.waits]]  # fmt: skip

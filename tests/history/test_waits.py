@@ -68,3 +68,61 @@ def test_what_is_in_the_way():
     (wait,) = history_of(capture_of(BLOCKED + free)[0]).walked.waits
     assert wait.freed is not None
     assert wait.freed.frame == 6
+
+
+@pytest.mark.parametrize("own", [3, 120])
+def test_what_the_waiter_has_itself_hides_nobody(own):
+    """However many its pieces are: the wait is free when the last of the others has gone."""
+    held = [f"client1 > server NLM_LOCK fh=A oh=1 range={2 * i}-{2 * i}" for i in range(own)]
+    asked = [
+        "client2 > server NLM_LOCK fh=A oh=2 range=1001-1001",
+        *held,
+        "client3 > server NLM_LOCK fh=A oh=3 range=2001-2001",
+    ]
+    lines = [line for ask in asked for line in (ask, f"server > {ask.split()[0]} NLM4_GRANTED")]
+    lines += ["client1 > server NLM_LOCK fh=A oh=1 range=0-9999 block", "server > client1 NLM4_BLOCKED"]
+    for n in (2, 3):
+        lines += [f"client{n} > server NLM_UNLOCK fh=A oh={n} range={n - 1}001-{n - 1}001"]
+        lines += [f"server > client{n} NLM4_GRANTED"]
+    story = "\n".join(f"{number} {line}" for number, line in enumerate(lines, 1))
+    (wait,) = history_of(capture_of(story)[0]).walked.waits
+    assert [owner.svid for _, owner, _ in wait.blockers] == [2, 3]
+    assert wait.freed is not None
+    assert wait.freed.frame == len(lines)
+
+
+@pytest.mark.parametrize("others", [0, 150])
+@pytest.mark.parametrize(
+    ("frees", "how"),
+    [
+        ("client2 > server SM_NOTIFY mon_name=client2 state=5", "SM_NOTIFY"),
+        ("client2 > server NLM_FREE_ALL name=client2", "NLM_FREE_ALL"),
+        ("client2 > server NLM_UNLOCK fh=A oh=2 range=0-9", "NLM_UNLOCK"),
+    ],
+)
+def test_what_freed_the_range(frees, how, others):
+    """Whatever it is, and however many wait for something else of the file, whose UNLOCK is not it."""
+    lines = [
+        "client2 > server NLM_LOCK fh=A oh=2 range=0-9",
+        "server > client2 NLM4_GRANTED",
+        "client3 > server NLM_LOCK fh=A oh=3 range=100-109",
+        "server > client3 NLM4_GRANTED",
+        "client1 > server NLM_LOCK fh=A oh=1 range=0-9 block",
+        "server > client1 NLM4_BLOCKED",
+    ]
+    for n in range(others):
+        lines += [f"client4 > server NLM_LOCK fh=A oh={1000 + n} range=100-109 block", "server > client4 NLM4_BLOCKED"]
+    lines += [frees]
+    freed = len(lines)
+    if how == "SM_NOTIFY":
+        lines += ["server > client2 OK"]
+    elif how == "NLM_UNLOCK":
+        lines += ["server > client2 NLM4_GRANTED"]
+        freed += 1
+    lines += ["client3 > server NLM_UNLOCK fh=A oh=3 range=100-109", "server > client3 NLM4_GRANTED"]
+    story = "\n".join(f"{number} {line}" for number, line in enumerate(lines, 1))
+    wait = history_of(capture_of(story)[0]).walked.waits[0]
+    assert wait.freed is not None
+    assert (wait.freed.frame, str(wait.freed_how)) == (freed, how)
+    assert wait.freed_by is not None
+    assert wait.freed_by[1].svid == 2

@@ -236,3 +236,27 @@ def test_the_waiter_is_down():
     story = told(NLM009, FREED, looks)
     assert story.says == []
     assert story.outcome is Outcome.NOT_ASSESSED
+
+
+def test_freed_by_the_notice_of_the_holder():
+    """It is this that is cited, not the UNLOCK of another range later. When the server did free it nothing shows."""
+    story = told(
+        NLM009,
+        """
+         1        client1 > server   NLM_LOCK fh=A oh=1 range=0-9
+         2        server  > client1  NLM4_GRANTED
+         3        client3 > server   NLM_LOCK fh=A oh=3 range=100-109
+         4        server  > client3  NLM4_GRANTED
+         5        client2 > server   NLM_LOCK fh=A oh=2 range=0-9 block
+         6        server  > client2  NLM4_BLOCKED
+         7   +5s  client1 > server   SM_NOTIFY mon_name=client1 state=5
+         8        server  > client1  OK
+         9   +3s  client3 > server   NLM_UNLOCK fh=A oh=3 range=100-109
+        10        server  > client3  NLM4_GRANTED
+        11  +20s  client2 > server   NLM_LOCK fh=A oh=2 range=0-9 block
+        12        server  > client2  NLM4_GRANTED
+    """,
+    )
+    assert story.says == ["warning suspected server=server client=client2: 7 6 2 12"]
+    assert "after client1" in story.findings[0].title
+    assert "restarted and said so" in story.findings[0].title
