@@ -158,10 +158,10 @@ class Collector:
             ledger.count(number, program, version, count)
         for number, replies in enumerate(np.bincount(streams[what != CALL]).tolist()):
             ledger.traffic.streams[number].replies += replies
-        at = self._copy(buf, at, have)
+        copied = self._copy(buf, at, have)  # ``at`` stays what it is: ``key`` may be asked later
         columns = (
-            at, at + have, length, order + frame, times, np.full(len(rows), block.capture), block.first_frame + frame,
-            flow, streams, copies,
+            copied, copied + have, length, order + frame, times, np.full(len(rows), block.capture),
+            block.first_frame + frame, flow, streams, copies,
         )  # fmt: skip
         for name, values in zip(COLUMNS, columns, strict=True):
             self.rows[name].frombytes(values.astype(np.int64).tobytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.captures import SHARED
 from support.packets import UDP, ethernet, ipv4, pcap, rpc_call, rpc_reply, udp
@@ -47,7 +47,12 @@ FRAMES = st.lists(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(FRAMES, st.integers(2, 9))
+@given(frames=FRAMES, many=st.integers(2, 9))
+@example(  # the last answer is a copy of the first, which was taken by column
+    frames=[(False, 1, 700, 0, 0.0), (False, 1, 700, 1, 0.0), (False, 1, 5353, 0, 0.0), (True, 1, 700, 0, 0.0),
+            (False, 1, 700, 0, 0.0)],
+    many=2,
+)  # fmt: skip
 def test_on_random_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[tuple[bool, int, int, int, float]], many: int
 ) -> None:
