@@ -45,9 +45,12 @@ def undisturbed(fleet: tuple[Path, list[Known]], tmp_path_factory: pytest.TempPa
 
 
 def start(fleet: Path, dataset: Path, *more: str) -> subprocess.Popen[str]:
-    """The command, as the leader of a group of processes, as a terminal starts it."""
+    """The command, as the leader of a group of processes, as a terminal starts it: an interrupt is not ignored."""
     command = [sys.executable, "-W", "error", "-m", "nlmdissect", "audit", str(fleet), "--dataset", str(dataset), *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
