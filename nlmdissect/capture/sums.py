@@ -128,6 +128,8 @@ def packets(block: Block, frames: I64) -> Packets:
     for number, place in SUM_AT.items():
         of = (whole & (protocol == number) & (size >= place + 2)).nonzero()[0]
         of = of[word[payload[of] + place] != 0]
+        if not len(of):
+            continue
         pseudo = np.zeros(len(of), np.int64) if number == ICMP_4 else number + size[of]
         start = (payload if number == ICMP_4 else addresses)[of]
         fits = (add(buf, start, payload[of] + size[of]) + pseudo) % WORD == 0
