@@ -66,7 +66,7 @@ def joined(scans: Sequence[Scan]) -> History:
             _summary(traffic, one, hosts, place)
             traffic.damaged += [place.moved(at) for at in one.traffic.damaged if not _read(at, before)]
             facts = [_moved(fact, place) for fact in one.told.facts if not _known(fact, before)]
-            tell_again(paths, facts, hosts, 0)
+            tell_again(paths, facts, hosts)
             if one.inside:
                 _go_on(sources[-1], *one.sources)
             else:

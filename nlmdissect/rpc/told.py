@@ -65,8 +65,7 @@ class Told:
         return Told(self.facts, self.full)
 
 
-def tell_again(paths: Paths, facts: Sequence[Fact], endpoints: Sequence[int], first: int) -> None:
-    """Tell facts of a part: endpoint n of it is ``endpoints[n]``, and its files are counted from ``first``."""
+def tell_again(paths: Paths, facts: Sequence[Fact], endpoints: Sequence[int]) -> None:
+    """Tell facts of a part, whose endpoint n is ``endpoints[n]``."""
     for method, server, *rest in facts:
-        moved = [At(one.time, one.capture + first, one.frame) if isinstance(one, At) else one for one in rest]
-        getattr(paths, method)(endpoints[server], *moved)
+        getattr(paths, method)(endpoints[server], *rest)
