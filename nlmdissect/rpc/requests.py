@@ -100,6 +100,7 @@ def final(status: str) -> bool:
     """Whether an answer ends a request: the client asks again after BLOCKED and in the grace period."""
     return status not in (BLOCKED, GRACE, UNREADABLE)
 
+
 def asked_at(r: Request, answer: Answer) -> At:
     """The transmission that an answer answers: the last one before it."""
     before = [send.at for send in r.sends if send.order < answer.order]
