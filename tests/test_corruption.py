@@ -1,4 +1,5 @@
-"""Recordings that are cut or corrupted: always an answer or a refusal, and never a confirmed error where all was well.
+"""Recordings that are cut or corrupted: the command always answers or refuses, and never tells of a confirmed error where
+all was well.
 
 A run takes a sample of the damage, the same one each time; ``--all-damage`` takes all of it. Recordings of other people
 that crashed other programs are read as they are.
@@ -6,17 +7,23 @@ that crashed other programs are read as they are.
 
 from __future__ import annotations
 
+import io
+import json
 import lzma
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from fuzz.results import judged, write_all
+from fuzz.results import assert_says_what, judged, write_all
 from support.captures import OWN, SHARED
 from support.corruption import corrupted_frames, corruptions, cuts, without_sums
 
+import nlmdissect.cli  # noqa: F401  # its commands
 from nlmdissect.analysis import Analysis
+from nlmdissect.cli.app import app
+from nlmdissect.errors import NlmdissectError
 from nlmdissect.findings import Confidence, Finding, Severity
 
 SAMPLE = 4000  # one damage of so many
@@ -39,38 +46,50 @@ def chosen(path: Path, name: str, every: bool) -> bool:
     return every or crc32(f"{path.name} {name}".encode()) % SAMPLE == 0
 
 
-def read(name: str, data: bytes) -> Analysis | None:
+def answer(name: str, data: bytes, place: Path) -> list[str]:
+    """What the command tells of it: the codes of the errors that are certain. Its exit status is 0, 1 or 2."""
+    path, written = place / "damaged.pcap", io.StringIO()
+    path.write_bytes(data)
     start = time.process_time()
     try:
-        analysis = judged(data)
-    except Exception as error:
+        with redirect_stdout(written):
+            status = app(["analyze", "--quiet", "--format", "json", str(path)], standalone_mode=False)
+    except NlmdissectError as refusal:  # 2
+        assert_says_what(refusal)
+        return []
+    except Exception as error:  # it would be a traceback, and 3
         error.add_note(name)
         raise
     assert time.process_time() - start < PATIENCE, name
-    return analysis
+    told = json.loads(written.getvalue())
+    assert (status, told["errors"]) in ((0, []), (1, [])), name
+    assert all(finding["evidence"] for finding in told["findings"]), name
+    return [f["code"] for f in told["findings"] if (f["severity"], f["confidence"]) == ("error", "confirmed")]
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_damage_is_no_harm(path: Path, pytestconfig: pytest.Config) -> None:
+def test_damage_is_no_harm(path: Path, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     every, data = pytestconfig.getoption("--all-damage"), data_of(path)
     for damage in (cuts, corruptions):
         taken = ((name, damaged) for name, damaged in damage(data) if chosen(path, name, every))
         for number, (name, damaged) in enumerate(taken):
-            analysis = read(name, damaged)
-            if analysis is not None and number % 10 == 0:
+            answer(name, damaged, tmp_path)
+            if number % 10 == 0 and (analysis := judged(damaged)) is not None:
                 write_all(analysis)
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_one_corrupt_frame_makes_no_confirmed_error(path: Path, pytestconfig: pytest.Config) -> None:
+def test_one_corrupt_frame_makes_no_confirmed_error(
+    path: Path, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
     """Of a recording in which all was well."""
     every, data = pytestconfig.getoption("--all-damage"), data_of(path)
-    if confirmed(judged(data)):
+    if answer("as it is", data, tmp_path):
         pytest.skip("all is not well in it")
     wrong = []
     for name, damaged in corrupted_frames(data):
         if chosen(path, name, every):
-            wrong += [f"{name}: {finding.code}" for finding in confirmed(read(name, damaged))]
+            wrong += [f"{name}: {code}" for code in answer(name, damaged, tmp_path)]
     assert not wrong
 
 
@@ -102,8 +121,8 @@ def test_one_byte_where_no_checksum_tells(at: int, byte: int) -> None:
 
 
 @pytest.mark.skipif(not HOSTILE, reason="the recordings of other people are not here")
-def test_recordings_that_crashed_other_programs() -> None:
+def test_recordings_that_crashed_other_programs(tmp_path: Path) -> None:
     for path in HOSTILE:
-        analysis = read(path.name, path.read_bytes())
-        if analysis is not None:
+        answer(path.name, path.read_bytes(), tmp_path)
+        if (analysis := judged(path.read_bytes())) is not None:
             write_all(analysis)
