@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlmdissect import loops
+
 Ints = NDArray[np.int64]
 
 ODD = 0x9E3779B97F4A7C15
 SECRET = os.urandom(16)
+SECRET_ODD = int.from_bytes(SECRET[:4]) >> 1 | 1
+FEW = 64
+"""Rows that numpy groups before anything else is made ready."""
 _row = np.zeros(0, np.uint64)
 
 
@@ -32,15 +37,15 @@ def groups(*columns: NDArray[Any]) -> tuple[Ints, Ints]:
 
     Shapes:  columns are integers[N], of any width; the results int64[G] and int64[N].
     """
-    first, which = _runs(mixed(*columns) if len(columns) > 1 else columns[0])
+    if len(columns) == 1:
+        return _numbered(columns[0])
+    first, which = _numbered(mixed(*columns))
     same = first[which]
-    if len(columns) > 1 and any((column != column[same]).any() for column in columns):  # one number for two
-        table = np.stack([column.astype(np.uint64) for column in columns], axis=1)
-        _, first, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return first[order], place[which.reshape(-1)]
+    if not any((column != column[same]).any() for column in columns):
+        return first, which
+    table = np.stack([column.astype(np.uint64) for column in columns], axis=1)  # there was one number for two
+    _, first, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    return _as_they_appear(first, which.reshape(-1))
 
 
 def digests(buf: NDArray[np.uint8], at: Ints, end: Ints) -> NDArray[np.uint64]:
@@ -78,12 +83,27 @@ def in_order(column: NDArray[Any]) -> Ints | slice:
     return np.argsort(column, kind="stable")
 
 
-def _runs(numbers: NDArray[Any]) -> tuple[Ints, Ints]:
-    """Where each distinct number stands first, and for each which of them it is. (``np.unique`` sorts slower.)"""
-    order = np.argsort(numbers)
-    ordered = numbers[order]
+def _numbered(keys: NDArray[Any]) -> tuple[Ints, Ints]:
+    """``groups`` of one column."""
+    if loops.number_keys in loops.ready and len(keys) > FEW:
+        first, which = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+        slots = np.zeros(2 << (2 * len(keys)).bit_length(), np.int64)
+        column = np.ascontiguousarray(keys).astype(np.int64, copy=False)
+        count = loops.ready[loops.number_keys](column, slots, SECRET_ODD, first, which)
+        if count >= 0:
+            return first[:count], which
+    order = np.argsort(keys)  # np.unique sorts slower
+    ordered = keys[order]
     new = np.ones(len(order), np.bool_)
     new[1:] = ordered[1:] != ordered[:-1]
     which = np.empty(len(order), np.int64)
     which[order] = np.cumsum(new) - 1
-    return np.minimum.reduceat(order, new.nonzero()[0]) if len(order) else order, which
+    return _as_they_appear(np.minimum.reduceat(order, new.nonzero()[0]) if len(order) else order, which)
+
+
+def _as_they_appear(first: Ints, which: Ints) -> tuple[Ints, Ints]:
+    """Groups in any order, in that of their first rows."""
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return first[order], place[which]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nlmdissect.capture import compiled
+from nlmdissect import loops
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,4 +20,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def plain() -> Iterator[None]:
     """Compiled code that a test has loaded is not there for the next one, which may be about the plain code."""
     yield
-    compiled._loaded = None
+    loops.ready.clear()

@@ -19,6 +19,7 @@ TESTS = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 GROUPS = (
+    {"loops"},
     {"errors", "escape", "groups"},
     {"findings"},
     {"xdr"},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.checked import checked
 
-from nlmdissect import groups
+from nlmdissect import groups, loops
 
 ROWS = st.lists(st.tuples(st.integers(-2, 2), st.integers(0, 2**64 - 1) | st.integers(0, 2), st.booleans()), max_size=20)
 
@@ -28,6 +29,25 @@ def by_column(rows: list[tuple[int, int, bool]]) -> tuple[list[int], list[int]]:
 
 @given(ROWS)
 def test_groups_are_those_of_a_dictionary(rows: list[tuple[int, int, bool]]) -> None:
+    assert by_column(rows) == by_hand(rows)
+
+
+@settings(deadline=None)
+@given(ROWS)
+def test_also_as_machine_code(rows: list[tuple[int, int, bool]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "ready", checked(loops.number_keys))
+        patch.setattr(groups, "FEW", -1)
+        assert by_column(rows) == by_hand(rows)
+
+
+def test_also_where_too_many_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [7, 2**63, 7, *range(200)]
+    slots, first, which = [0] * 1024, [0] * len(numbers), [0] * len(numbers)
+    monkeypatch.setattr(loops, "PROBES", 0)
+    monkeypatch.setattr(loops, "ready", {loops.number_keys: loops.number_keys})
+    assert loops.number_keys(numbers, slots, 1, first, which) == -1
+    rows = [(0, number, True) for number in numbers]
     assert by_column(rows) == by_hand(rows)
 
 

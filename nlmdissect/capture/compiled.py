@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlmdissect import loops
+
 from . import jit, native, records, scan, tables, words
 
 LOAD, KEPT, COMPILE = 0.1, 2.0, 8.0
@@ -38,7 +40,7 @@ that is asked for: the next large captures have it for nothing.
 Function = Callable[..., Any]
 
 ENTRIES: tuple[Function, ...] = (
-    records.walk_pcap, records.walk_pcapng, words.add_words, scan.scan,
+    records.walk_pcap, records.walk_pcapng, words.add_words, loops.number_keys, loops.read_words, scan.scan,
 )  # fmt: skip  # made and kept in this order
 LIMITS = {
     "ep": tables.MAX_ENDPOINTS,
@@ -48,14 +50,13 @@ LIMITS = {
 }
 
 
-_loaded: Compiled | None = None
 _broken = False
 _together: float | None = None  # seconds of plain scanning in a process that reads many captures
 
 
 def price() -> float:
     """Seconds until the functions would be ready; infinite where that cannot be."""
-    return 0.0 if _loaded else float("inf") if _broken else _first_price()
+    return 0.0 if loops.ready else float("inf") if _broken else _first_price()
 
 
 @cache
@@ -73,20 +74,15 @@ def _first_price() -> float:
         return float("inf")
 
 
-def functions() -> Compiled | None:
-    """The compiled functions of this process, if ``load`` made them."""
-    return _loaded
-
-
-def load() -> Compiled | None:
-    """Make the functions ready. None if that fails: whatever a compiler has against them, Python reads the capture."""
-    global _loaded, _broken
-    if _loaded is None and not _broken:
+def load() -> bool:
+    """Make the functions ready. False if that fails: whatever a compiler has against them, Python reads the capture."""
+    global _broken
+    if not loops.ready and not _broken:
         try:
-            _loaded = Compiled(folder())
+            loops.ready.update(machine_code(folder()))
         except Exception:
             _broken = True
-    return _loaded
+    return bool(loops.ready)
 
 
 def expect_many() -> None:
@@ -150,19 +146,13 @@ def _roots() -> Iterator[Path]:
             yield shared
 
 
-class Compiled:
-    """``scan``, ``walk_pcap`` and ``walk_pcapng`` as machine code: what was kept, and what was not is compiled.
+def machine_code(where: Path | None) -> dict[Function, Function]:
+    """The compiled form of each of ENTRIES: what was kept, and what was not is compiled.
 
     They take numpy arrays where the plain ones take lists, and ``scan`` the record of ``record_of``.
     """
-
-    def __init__(self, where: Path | None = None) -> None:
-        maker = jit.Jit(layout())
-        self._made = {entry: _kept(where, entry) or _new(where, entry, maker) for entry in ENTRIES}
-
-    def __call__(self, entry: Function) -> Function:
-        """The compiled form of one of ENTRIES."""
-        return self._made[entry]
+    maker = jit.Jit(layout())
+    return {entry: _kept(where, entry) or _new(where, entry, maker) for entry in ENTRIES}
 
 
 def _kept(where: Path | None, entry: Function) -> Function | None:

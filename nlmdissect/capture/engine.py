@@ -7,12 +7,14 @@ code is there already, only tiny files are not worth the tables that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from time import thread_time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nlmdissect import loops
 
 from . import compiled
 from .block import Block
@@ -49,13 +51,13 @@ class Engine:
         """Whether the tables were exchanged, for it is worth the price to compile. ``done`` of ``total`` bytes are
         read, of which ``frames`` are still to be scanned; ``total`` is None for a pipe.
         """
-        if self._record is not None or not self._worth(frames, done, total) or (functions := compiled.load()) is None:
+        if self._record is not None or not self._worth(frames, done, total) or not compiled.load():
             return False
-        self.use(functions)
+        self.use(loops.ready)
         return True
 
     def _worth(self, frames: int, done: int, total: int | None) -> bool:
-        if compiled.functions() is not None:
+        if loops.ready:
             return total is None or total > TINY
         if not done:
             return False
@@ -65,9 +67,9 @@ class Engine:
         left = self._spent if total is None else self._spent * (total - done) / done
         return (left >= compiled.LOAD and left >= compiled.price()) or compiled.wanted()
 
-    def use(self, functions: Callable[[compiled.Function], compiled.Function]) -> None:
+    def use(self, code: Mapping[compiled.Function, compiled.Function]) -> None:
         """Go on with compiled code, and with other tables."""
-        self._scan = functions(scan)
+        self._scan = code[scan]
         self._record, self.tables = compiled.record_of(self.tables)
         self._out = np.zeros(ROWS * WIDTH, np.int64)
 

@@ -105,7 +105,8 @@ def _source(entry: Function) -> str:
                 passed.append(name)
             case native.TRUTH:
                 passed.append(f"{name} != 0")
-    told = "\n".join(f"    results[{n}] = found[{n}]" for n in range(native.results(entry)))
+    one = entry.__annotations__["return"] == "int"
+    told = "\n".join(f"    results[{n}] = found{'' if one else f'[{n}]'}" for n in range(native.results(entry)))
     return f"def entry({', '.join(flat)}):\n    found = plain({', '.join(passed)})\n{told}\n"
 
 

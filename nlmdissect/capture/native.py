@@ -82,9 +82,9 @@ def _caller(address: int, plain: Callable[..., Any]) -> Callable[..., Any]:
     for kind in kinds:
         types += [pointer, number] if kind in SIZES else [pointer] if kind is RECORD else [number]
     function = ctypes.CFUNCTYPE(None, *types)(address)
-    found = number * results(plain)
+    found, only = number * results(plain), plain.__annotations__["return"] == "int"
 
-    def call(*given: Any) -> tuple[int, ...]:
+    def call(*given: Any) -> Any:
         told = found()
         passed = [ctypes.addressof(told)]
         for kind, value in zip(kinds, given, strict=True):
@@ -95,7 +95,7 @@ def _caller(address: int, plain: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 passed.append(value.ctypes.data if kind is RECORD else value)
         function(*passed)  # lets go of the interpreter
-        return tuple(told)
+        return told[0] if only else tuple(told)
 
     return call
 

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlmdissect import loops
 from nlmdissect.xdr import codec
 from nlmdissect.xdr.schema import Array, Enum, FixedOpaque, List, Number, Opaque, String, Struct, Union, Xdr
 
 OK, TRUNCATED, OVERSIZE = 0, 1, 2
 REASONS = ("", codec.TRUNCATED, codec.OVERSIZE)  # by number in ``Columns.bad``
+
+SIGNS = {">u4": 0, ">i4": 1 << 31}
 
 # With so few lists left to walk, one numpy operation per element costs more than the codec does for the whole rest.
 _FEW_LISTS = 8
@@ -79,13 +82,17 @@ class _Source:
     out: Columns
     views: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def numbers(self, dtype: str) -> NDArray[Any]:
-        """The buffer seen as one overlapping number per byte: index it with any positions, aligned or not."""
-        if dtype not in self.views:
+    def read(self, dtype: str, at: Ints) -> NDArray[Any]:
+        """The numbers at any positions, aligned or not, of which all bytes are there."""
+        if dtype in SIGNS and loops.read_words in loops.ready:
+            words = np.empty(len(at), np.int64)
+            loops.ready[loops.read_words](self.buf, at, SIGNS[dtype], words)
+            return words
+        if dtype not in self.views:  # the buffer seen as one overlapping number per byte
             count = len(self.buf) - np.dtype(dtype).itemsize + 1
             empty = np.zeros(0, dtype)
             self.views[dtype] = np.ndarray((count,), dtype, self.buf, strides=(1,)) if count > 0 else empty
-        return self.views[dtype]
+        return self.views[dtype][at].astype(np.uint64 if dtype == ">u8" else np.int64)
 
 
 @dataclass(slots=True)
@@ -132,9 +139,9 @@ class _Cursor:
         if self.lacks(size):
             self.fail(self.end - self.at < size, TRUNCATED)
             self.room = 0
-        values = self.source.numbers(dtype)[self.at]
+        values = self.source.read(dtype, self.at)
         self.at = self.at + size
-        return values.astype(np.uint64 if dtype == ">u8" else np.int64)
+        return values
 
     def count(self, limit: int) -> Ints:
         """A length word that is in its limit."""

@@ -10,18 +10,20 @@ import random
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.captures import SHARED
+from support.checked import Code, checked
 from support.damage import load
 from support.packets import TCP, UDP, ethernet, ipv4, rpc_call, rpc_reply, tcp, udp
 from support.reading import Frames, everything
 
-from nlmdissect.capture import compiled, jit, native, pcap, pcapng, records, tables
+from nlmdissect import loops
+from nlmdissect.capture import compiled, native, pcap, pcapng, records, tables
 from nlmdissect.capture.engine import TINY, Engine
 from nlmdissect.capture.files import open_recording
 from nlmdissect.history.history import read_history
@@ -34,14 +36,10 @@ RECORDINGS = [path for folder in (SHARED, OURS) for path in sorted(folder.glob("
 CORPUS = [path for path in RECORDINGS if path.stat().st_size < 400_000 and path.suffix == ".pcap"]
 NLM = 100021
 
-Functions = Callable[[compiled.Function], compiled.Function]
-
 
 @pytest.fixture(scope="module")
-def functions() -> Functions:
-    made = jit.Jit(compiled.layout(), boundscheck=True)
-    checked = {entry: made(entry) for entry in compiled.ENTRIES}
-    return checked.__getitem__
+def functions() -> Code:
+    return checked(*compiled.ENTRIES)
 
 
 def small_blocks(patch: pytest.MonkeyPatch, size: int = 2000) -> None:
@@ -51,7 +49,7 @@ def small_blocks(patch: pytest.MonkeyPatch, size: int = 2000) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_recordings_are_read_alike(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recordings_are_read_alike(path: Path, functions: Code, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = [(3, 3), (3, 7), (2, 4)]
     assert everything(open_recording([path]), keep, None) == everything(open_recording([path]), keep, functions)
     small_blocks(monkeypatch)
@@ -61,14 +59,13 @@ def test_recordings_are_read_alike(path: Path, functions: Functions, monkeypatch
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
-def test_findings_are_the_same(path: Path, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_are_the_same(path: Path, functions: Code, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, _ = run(read_history([path]))
     small_blocks(monkeypatch)
     monkeypatch.setattr("nlmdissect.capture.engine.TINY", 0)
     monkeypatch.setattr(compiled, "LOAD", -1.0)
     monkeypatch.setattr(compiled, "price", lambda: 0.0)
-    monkeypatch.setattr(compiled, "load", lambda: functions)
-    monkeypatch.setattr(compiled, "functions", lambda: functions)
+    monkeypatch.setattr(loops, "ready", functions)
     used: list[Engine] = []
     monkeypatch.setattr(Engine, "use", lambda engine, code, use=Engine.use: (used.append(engine), use(engine, code)))
     found, _ = run(read_history([path]))
@@ -109,7 +106,7 @@ def damaged(draw: st.DrawFn) -> tuple[list[tuple[float, bytes]], int, int]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(damaged(), st.integers(0, 3))
 def test_damaged_recordings_are_read_alike(
-    functions: Functions, made: tuple[list[tuple[float, bytes]], int, int], after: int
+    functions: Code, made: tuple[list[tuple[float, bytes]], int, int], after: int
 ) -> None:
     frames, block, snaplen = made
     source = Frames(frames, per_block=block, snaplen=snaplen)
@@ -118,12 +115,12 @@ def test_damaged_recordings_are_read_alike(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=150), max_size=30), st.sampled_from((0, 1, 12, 101, 108, 113, 276)))
-def test_random_bytes_are_read_alike(functions: Functions, data: list[bytes], link: int) -> None:
+def test_random_bytes_are_read_alike(functions: Code, data: list[bytes], link: int) -> None:
     source = Frames([(float(n), frame) for n, frame in enumerate(data)], link=link)
     assert everything(source, (), None) == everything(source, (), functions)
 
 
-def test_tables_that_grow_stay_the_same(functions: Functions) -> None:
+def test_tables_that_grow_stay_the_same(functions: Code) -> None:
     """More hosts and connections than the first tables hold, over the exchange of the tables."""
     frames = []
     for n in range(1200):
@@ -137,7 +134,7 @@ def test_tables_that_grow_stay_the_same(functions: Functions) -> None:
         assert everything(source, (), None) == everything(source, (), functions, after)
 
 
-def test_walks_are_alike(functions: Functions) -> None:
+def test_walks_are_alike(functions: Code) -> None:
     import numpy as np
 
     chance = random.Random(1)
@@ -149,7 +146,7 @@ def test_walks_are_alike(functions: Functions) -> None:
         found, starts = [0] * (len(data) // 16), np.zeros(len(data) // 16, np.int64)
         plain = records.walk_pcap(data, 0, len(data), False, 16, 8, 1000, found)
         array = np.frombuffer(data, np.uint8)
-        assert functions(records.walk_pcap)(array, 0, len(data), False, 16, 8, 1000, starts) == plain
+        assert functions[records.walk_pcap](array, 0, len(data), False, 16, 8, 1000, starts) == plain
         assert starts.tolist() == found
         blocks = b"".join(
             struct.pack("<II", chance.choice((1, 2, 3, 5, 6, 9, 77)), size) + bytes(size - 8)
@@ -159,37 +156,37 @@ def test_walks_are_alike(functions: Functions) -> None:
         lists, arrays = ([0] * room, [0] * room), (np.zeros(room, np.int64), np.zeros(room, np.int64))
         plain = records.walk_pcapng(blocks, 0, len(blocks), False, 1000, *lists)
         array = np.frombuffer(blocks, np.uint8)
-        assert functions(records.walk_pcapng)(array, 0, len(blocks), False, 1000, *arrays) == plain
+        assert functions[records.walk_pcapng](array, 0, len(blocks), False, 1000, *arrays) == plain
         assert [a.tolist() for a in arrays] == list(lists)
 
 
-def test_bounds_are_checked_here(functions: Functions) -> None:
+def test_bounds_are_checked_here(functions: Code) -> None:
     """The tests above would notice a read behind the end."""
     import numpy as np
 
     starts = np.zeros(0, np.int64)
     with pytest.raises(IndexError):
-        functions(records.walk_pcap)(np.zeros(16, np.uint8), 0, 16, False, 16, 8, 1000, starts)
+        functions[records.walk_pcap](np.zeros(16, np.uint8), 0, 16, False, 16, 8, 1000, starts)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the code is kept that a capture is read with: without any checks, and called as C is."""
     where = tmp_path_factory.mktemp("code")
-    compiled.Compiled(where)
+    compiled.machine_code(where)
     return where
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
 def test_recordings_are_read_alike_by_what_is_kept(path: Path, folder: Path) -> None:
-    kept = compiled.Compiled(folder)
+    kept = compiled.machine_code(folder)
     assert everything(open_recording([path]), [(3, 7)], kept) == everything(open_recording([path]), [(3, 7)], None)
 
 
 def test_what_is_kept_needs_no_numba(folder: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from nlmdissect.capture import compiled\n"
-        f"compiled.Compiled(Path({str(folder)!r}))\n"
+        f"compiled.machine_code(Path({str(folder)!r}))\n"
         "assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -199,7 +196,7 @@ def test_what_is_kept_leaves_numba_alone(folder: Path) -> None:
     """Its names in the process are its own, whoever needs them first: an exception in its code is one."""
     code = (
         "from pathlib import Path; from nlmdissect.capture import compiled\n"
-        f"compiled.Compiled(Path({str(folder)!r}))\n"
+        f"compiled.machine_code(Path({str(folder)!r}))\n"
         "import numba, numpy\n"
         "try:\n"
         "    numba.njit(boundscheck=True)(lambda a, i: a[i])(numpy.zeros(3), 5)\n"
@@ -213,7 +210,7 @@ def test_what_is_kept_leaves_numba_alone(folder: Path) -> None:
 def test_what_is_kept_takes_no_other_arrays(folder: Path) -> None:
     import numpy as np
 
-    walk = compiled.Compiled(folder)(records.walk_pcap)
+    walk = compiled.machine_code(folder)[records.walk_pcap]
     data, starts = np.zeros(64, np.uint8), np.zeros(4, np.int64)
     assert walk(data, 0, 64, False, 16, 8, 1000, starts) == (4, 64, records.MORE)
     for wrong in (np.zeros(8, np.int64)[::2], np.zeros(4, np.int32)):
@@ -270,7 +267,7 @@ def test_what_others_can_write_is_not_loaded(tmp_path: Path, monkeypatch: pytest
 
 def test_it_is_weighed() -> None:
     """Little is left: no. Much is left of a file, or a pipe has gone on for long: yes, if the price is right."""
-    prices = {"LOAD": 0.5, "price": lambda: 8.0, "functions": lambda: None}
+    prices = {"LOAD": 0.5, "price": lambda: 8.0}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in prices.items():
             patch.setattr(compiled, name, value)
@@ -290,9 +287,7 @@ def test_it_is_weighed() -> None:
 
 
 def test_what_is_there_is_used_but_for_tiny_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = compiled.load()
-    assert there is not None
-    monkeypatch.setattr(compiled, "functions", lambda: there)
+    assert compiled.load()
     assert not Engine().consider(0, 0, TINY)
     assert Engine().consider(0, 0, TINY + 1)
     assert Engine().consider(0, 0, None)
@@ -301,7 +296,7 @@ def test_what_is_there_is_used_but_for_tiny_files(monkeypatch: pytest.MonkeyPatc
 def test_many_captures_are_weighed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only in a process that expects many; where nothing was kept, as soon as they have cost what compiling does."""
     asked: list[float] = []
-    for name, value in {"functions": lambda: None, "price": lambda: 3.0, "load": lambda: asked.append(1.0)}.items():
+    for name, value in {"price": lambda: 3.0, "load": lambda: asked.append(1.0)}.items():
         monkeypatch.setattr(compiled, name, value)
     monkeypatch.setattr(compiled, "_together", None)
     engine = Engine()
@@ -336,7 +331,7 @@ def test_without_numba_there_is_only_python(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "from nlmdissect.capture import compiled\n"
-        "assert compiled.load() is None and compiled.functions() is None\n"
+        "assert not compiled.load()\n"
         "assert compiled.price() == float('inf')"
     )
     empty = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
