@@ -60,8 +60,9 @@ def digests(buf: NDArray[np.uint8], at: Ints, end: Ints) -> NDArray[np.uint64]:
         if length > 0:
             of = order[a:b]
             view: NDArray[np.void] = np.ndarray((len(buf) - length + 1,), f"V{length}", buf, strides=(1,))
-            words = np.zeros((len(of), -(-length // 4) * 4), np.uint8)
-            words[:, :length] = view[at[of]].view(np.uint8).reshape(-1, length)
+            words = view[at[of]].view(np.uint8).reshape(-1, length)
+            if length % 4:
+                words = np.pad(words, ((0, 0), (0, -length % 4)))
             found[of] = np.einsum("ij,j->i", words.view("<u4"), _factors(words.shape[1] // 4)) + np.uint64(length)
     return found
 

@@ -57,7 +57,8 @@ def walk(
     holds that are calm are walked as well, which is slower and the same.
     """
     walker = _Walker(requests, boots, names)
-    times = np.sort(np.concatenate([calls.time[calls.frame > 0], calls.reply_time[calls.reply_frame > 0]]))
+    times = np.concatenate([calls.time[calls.frame > 0], calls.reply_time[calls.reply_frame > 0]])
+    times.sort(kind="stable")  # which takes its time from how many stretches are in order: two, nearly always
     agenda: list[_Event] = walker.notices(calls)
     for boot in boots:
         place, time = float(np.searchsorted(times, boot.not_after.time)) - 0.5, boot.not_after.time
