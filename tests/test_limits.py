@@ -29,7 +29,7 @@ from nlmdissect.errors import CaptureError
 from nlmdissect.history import history as building
 from nlmdissect.history import table, waits
 from nlmdissect.history.history import History, read_history
-from nlmdissect.rules import nlm022_wait_cycle, run
+from nlmdissect.rules import nlm005_orphaned_lock, nlm022_wait_cycle, run
 
 SMALL, MORE, GROWTH = 400, 8, 20
 LEAST = 0.02  # s: shorter times are noise
@@ -78,6 +78,19 @@ def test_everybody_waits_for_everybody(tmp_path: Path, monkeypatch: pytest.Monke
     assert looked[0].looks > -10
     (told,) = (result for result in results if result.rule.code == "NLM022")
     assert any("too many" in reason for reason in told.reasons)
+
+
+def test_more_refusals_than_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file that too many have, and too many want, it is not said that nothing is wrong."""
+    _, history = worked(adversaries.everybody(30), tmp_path / "everybody.pcap")
+    reasons = []
+    for most in (10**6, 200):
+        monkeypatch.setattr(nlm005_orphaned_lock, "LOOKS", most)
+        _, results = run(history)
+        reasons += [result.reasons for result in results if result.rule.code == "NLM005"]
+    few, many = (["too many refusals" in reason[:17] for reason in of] for of in reasons)
+    assert not any(few)
+    assert many.count(True) == 1
 
 
 def test_rivals_are_told_once_each(tmp_path: Path) -> None:

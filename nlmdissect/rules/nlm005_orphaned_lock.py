@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import nlargest
+from typing import NamedTuple
 
 from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
@@ -14,13 +15,16 @@ from nlmdissect.history.notices import Try
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import Op, Request
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import came_back_elsewhere
-from nlmdissect.rules.nsm002_missing_client_notify import blocked_by, conflicting
+from nlmdissect.rules.nsm002_missing_client_notify import conflicting
 
 SILENCE = 300 * SECOND
 USUAL = 3  # times longer than any silence of this host before
+FEW = 100  # refusals about one file that are looked through for those that overlap
+LOOKS = 1_000_000  # at a refusal beside a lock of the same file
 
 
 @rule("NLM005", "orphaned-lock", Severity.ERROR, source="C-11")
@@ -48,14 +52,14 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     """
     yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
     found: dict[tuple[int, int], list[_Case]] = {}
-    denied: dict[tuple[int, int], list[Request]] = defaultdict(list)  # by file: there may be a million requests
-    for r in history.requests.where(history.requests.is_a(Op.LOCK) & history.requests.may_be("DENIED")):
-        if r.status == "DENIED":
-            denied[r.server, r.fh].append(r)
+    refusals = _refusals(history)
     for file, owner, piece in history.walked.table.of():
         if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
-            for case in _refused(history, denied[file], file, owner, piece):
-                found.setdefault((file.server, owner.client), []).append(case)
+            cases = [_Case((file, owner, piece), refusal) for refusal in refusals.because_of(file, owner, piece)]
+            if cases:
+                found.setdefault((file.server, owner.client), []).extend(cases)
+    if refusals.crowded:
+        yield NotAssessed("too many refusals about one file, of which too many locks are held")
     for (server, client), cases in found.items():
         cases.sort(key=lambda case: case.at, reverse=True)
         last = _last_heard(history, client)
@@ -75,33 +79,77 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
             text = f"the last that was heard of {words.host(history, client)}; then {silence:.0f} s of silence"
             yield _finding(history, server, client, waiting, Evidence(_frame_at(history, client, last), text))
         elif waiting:
-            waiter = words.host(history, waiting[0].client)
+            waiter = words.host(history, waiting[0].refusal.request.client)
             yield NotAssessed(f"{waiter} waits for a lock of {words.host(history, client)}, which may be idle or dead")
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """Somebody was refused, or waits, because of a hold. ``at`` is the last time that it was told so."""
+class _Refusal(NamedTuple):
+    """Somebody was refused, or still waits: then ``polls`` were answered BLOCKED. ``at`` is the last time that it was
+    told so.
+    """
+
+    request: Request
+    at: At
+    polls: int
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Refusals by file and place. Of files that are ``crowded`` it would take too long to find what is in whose way."""
+
+    crowded: set[File] = field(default_factory=set)
+    _all: list[_Refusal] = field(default_factory=list)
+    _files: Ranged[File] = field(default_factory=lambda: Ranged(FEW))
+    _looks: dict[File, int] = field(default_factory=dict)
+
+    def add(self, refusal: _Refusal) -> None:
+        r = refusal.request
+        if r.start <= r.end:
+            self._files.add(File(r.server, r.fh), len(self._all), r.start, r.end)
+            self._all.append(refusal)
+
+    def because_of(self, file: File, owner: Owner, piece: Piece) -> list[_Refusal]:
+        """The latest ones that a lock is in the way of, no more than can be shown: who waits, and who was refused."""
+        if self._looks.get(file, 0) > LOOKS:
+            self.crowded.add(file)
+            return []
+        near = self._files.near(file, piece.start, piece.end)
+        self._looks[file] = self._looks.get(file, 0) + len(near)
+        found = [self._all[number] for number in near if conflicting(self._all[number].request, owner, piece)]
+        waits = [refusal for refusal in found if refusal.polls]
+        denied = [refusal for refusal in found if not refusal.polls and refusal.at > piece.granted]
+        return [refusal for of in (waits, denied) for refusal in nlargest(words.MANY, of, key=lambda one: one.at)]
+
+
+def _refusals(history: History) -> _Refusals:
+    found = _Refusals()
+    for wait in history.walked.waits:
+        if wait.ended is None and wait.last is not None:
+            found.add(_Refusal(wait.request, wait.last, wait.polls))
+    for r in history.requests.where(history.requests.is_a(Op.LOCK) & history.requests.may_be("DENIED")):
+        if r.status == "DENIED":
+            found.add(_Refusal(r, r.answers[-1].at, 0))
+    return found
+
+
+class _Case(NamedTuple):
+    """A lock, and somebody who was refused because of it."""
 
     held: tuple[File, Owner, Piece]
-    client: int
-    at: At
-    what: str
-    waits: bool
+    refusal: _Refusal
 
+    @property
+    def at(self) -> At:
+        return self.refusal.at
 
-def _refused(history: History, denied: list[Request], file: File, owner: Owner, piece: Piece) -> Iterator[_Case]:
-    held = (file, owner, piece)
-    for wait in blocked_by(history, file.server, file.fh, owner, piece):
-        if wait.ended is None and wait.last is not None:
-            client = wait.request.client
-            what = f"{words.host(history, client)} still waits, {wait.polls} answers BLOCKED"
-            yield _Case(held, client, wait.last, what, True)
-    for r in denied:
-        if conflicting(r, owner, piece):
-            at = r.answers[-1].at
-            if at > piece.granted:
-                yield _Case(held, r.client, at, f"{words.host(history, r.client)} is refused: DENIED", False)
+    @property
+    def waits(self) -> bool:
+        return self.refusal.polls > 0
+
+    def told(self, history: History) -> Evidence:
+        who, polls = words.host(history, self.refusal.request.client), self.refusal.polls
+        what = f"still waits, {polls} answers BLOCKED" if polls else "is refused: DENIED"
+        return Evidence(self.at, f"{who} {what}")
 
 
 def _finding(
@@ -109,9 +157,10 @@ def _finding(
     how: str = "", dead: bool = False,
 ) -> Finding:  # fmt: skip
     first = cases[0]
-    holder, refused = words.host(history, client), words.host(history, first.client)
+    other = first.refusal.request.client
+    holder, refused = words.host(history, client), words.host(history, other)
     verb = "waits for" if first.waits else "is refused because of"
-    told = [Evidence(case.at, case.what) for case in cases]
+    told = [case.told(history) for case in cases[: words.MANY]]
     held = list({id(case.held[2]): case.held for case in cases}.values())
     return Finding(
         f"{refused} {verb} the {words.lock_text(history, *first.held)} of {holder}, which {how or 'has fallen silent'}",
@@ -125,7 +174,7 @@ def _finding(
         confidence=Confidence.CONFIRMED if dead else Confidence.SUSPECTED,
         server=server,
         client=client,
-        other=first.client,
+        other=other,
         locks=tuple(words.lock(history, *item) for item in held),
     )
 

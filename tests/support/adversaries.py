@@ -229,21 +229,31 @@ def half_streams(n: int) -> Frames:
     return [(i * 1e-6, ethernet(frame)) for i, frame in enumerate(frames)]
 
 
-ALL: tuple[Callable[[int], Frames], ...] = (
-    open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
-    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
-    dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks,
-)  # fmt: skip
-COSTLY = (rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks)  # several calls for each
-
-
 def crowd(n: int) -> Frames:
     """``n`` owners that all share a file and all wait until they have it alone: everybody waits for everybody."""
     frames = [f for i in range(n) for f in asked(i, lock(svid=i, exclusive=0), time=i * 1e-3)]
     for i in range(n):
         frames += asked(n + i, lock(svid=i, block=1), status=BLOCKED, time=1 + i * 1e-3)
     return [*frames, *asked(2 * n, lock(start=2**40), time=3600.0)]
+
+
+def everybody(n: int) -> Frames:
+    """``n`` owners that each have a byte of their own and wait for those of all."""
+    frames = [f for i in range(n) for f in asked(i, lock(svid=i, start=i, size=1), time=i * 1e-3)]
+    for i in range(n):
+        frames += asked(n + i, lock(svid=i, size=n, block=1), status=BLOCKED, time=n * 1e-3 + i * 1e-3)
+    return [*frames, *asked(2 * n, lock(start=2**40), time=3600.0)]
+
+
+ALL: tuple[Callable[[int], Frames], ...] = (
+    open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
+    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
+    dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
+    lost_unlocks, crowd, everybody,
+)  # fmt: skip
+COSTLY = (  # several calls for each
+    rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody,
+)  # fmt: skip
 
 
 def lock(
