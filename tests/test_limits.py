@@ -27,7 +27,7 @@ from nlmdissect.capture import fragments, tables, unpack
 from nlmdissect.capture.files import open_recording
 from nlmdissect.errors import CaptureError
 from nlmdissect.history import history as building
-from nlmdissect.history import table, waits
+from nlmdissect.history import looks, table, waits
 from nlmdissect.history.history import History, read_history
 from nlmdissect.rules import nlm005_orphaned_lock, nlm022_wait_cycle, run
 
@@ -91,6 +91,20 @@ def test_more_refusals_than_are_looked_at(tmp_path: Path, monkeypatch: pytest.Mo
     few, many = (["too many refusals" in reason[:17] for reason in of] for of in reasons)
     assert not any(few)
     assert many.count(True) == 1
+
+
+def test_a_rule_that_looks_too_often_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had found by then is told, and that there may be more."""
+    _, history = worked(adversaries.leftovers(20), tmp_path / "leftovers.pcap")
+    told = []
+    for most in (looks.LOOKS, 2000):
+        monkeypatch.setattr(looks, "LOOKS", most)
+        _, results = run(history)
+        (result,) = (result for result in results if result.rule.code == "NSM002")
+        told.append((len(result.findings), [reason for reason in result.reasons if reason.startswith("too many")]))
+    (all_of_them, none), (some, one) = told
+    assert (none, one) == ([], ["too many requests about the same ranges"])
+    assert 0 < some < all_of_them
 
 
 def test_rivals_are_told_once_each(tmp_path: Path) -> None:

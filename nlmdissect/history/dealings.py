@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nlmdissect.findings import At
 from nlmdissect.groups import mixed
+from nlmdissect.history.looks import Looks
 from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.calls import I64, RPC_STATUS
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
@@ -56,12 +57,14 @@ class Dealings:
     """
 
     requests: Requests
+    looks: Looks = field(default_factory=Looks)
     callbacks: list[Callback] = field(default_factory=list)
     _called: dict[Who, list[Callback]] = field(default_factory=lambda: defaultdict(list))
     _granted: dict[tuple[Who, int, int], list[At]] = field(default_factory=dict)  # by accepted callbacks
     _said: dict[Who, list[Said]] = field(default_factory=dict)
     _files: dict[tuple[int, int], Spans] = field(default_factory=dict)  # the numbers of all requests, by their ranges
     _spans: dict[Who, Spans] = field(default_factory=dict)  # places in ``_said``
+    _last: tuple[tuple[int, ...], list[Request]] = ((), [])  # a range, and all over it: one is asked for several times
     _rows: tuple[NDArray[np.uint64], I64] | None = None  # of all owners, sorted by what is mixed of them
 
     def said(self, whose: Who) -> list[Said]:
@@ -84,7 +87,15 @@ class Dealings:
         return rows[np.searchsorted(keys, key) : np.searchsorted(keys, key, "right")]
 
     def over(self, server: int, fh: int, start: int, end: int) -> list[Request]:
-        """All requests about a file that overlap a range, in order."""
+        """All requests about a file that overlap a range, in order. Raises TooMuchError."""
+        asked, found = self._last
+        if asked != (server, fh, start, end):
+            found = self.requests.take(np.array(sorted(self._ranges(server, fh).over(start, end)), np.int64))
+            self._last = (server, fh, start, end), found
+        self.looks.spend(len(found))
+        return found
+
+    def _ranges(self, server: int, fh: int) -> Spans:
         spans = self._files.get((server, fh))
         if spans is None:
             spans, said = Spans(), self.requests.said
@@ -92,7 +103,7 @@ class Dealings:
                 if said.start[number] <= said.end[number]:
                     spans.add(int(said.start[number]), int(said.end[number]), number)
             self._files[server, fh] = spans
-        return self.requests.take(np.array(sorted(spans.over(start, end)), np.int64))
+        return spans
 
     def between(self, whose: Who, after: At, before: At) -> Iterator[Request]:
         """What an owner sent about a file between two moments."""

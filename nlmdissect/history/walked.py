@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nlmdissect.history.calm import Calm
 from nlmdissect.history.fates import File, Owner, Row
+from nlmdissect.history.looks import Looks
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import Wait
 from nlmdissect.history.watching import Edge
@@ -49,8 +50,10 @@ class Walked:
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
+    looks: Looks = field(default_factory=Looks)
     _holds: list[Row] = field(default_factory=list)
-    _by_file: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
+    _holds_of: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
+    _waits_of: dict[File, Spans] = field(default_factory=dict)  # places in ``waits``
 
     @property
     def hold_count(self) -> int:
@@ -66,12 +69,27 @@ class Walked:
         return self._holds
 
     def holds_over(self, file: File, start: int, end: int) -> list[Row]:
-        """The holds of a file that overlap a range, in the order of their grants."""
-        if not self._by_file:
-            for place, row in enumerate(self.holds):
-                self._by_file.setdefault(row.file, Spans()).add(row.start, row.end, place)
-        spans = self._by_file.get(file)
-        return [self.holds[place] for place in sorted(spans.over(start, end))] if spans is not None else []
+        """The holds of a file that overlap a range, in the order of their grants. Raises TooMuchError."""
+        holds = self.holds
+        if not self._holds_of:
+            for place, row in enumerate(holds):
+                self._holds_of.setdefault(row.file, Spans()).add(row.start, row.end, place)
+        return [holds[place] for place in self._over(self._holds_of, file, start, end)]
+
+    def waits_over(self, file: File, start: int, end: int) -> list[Wait]:
+        """The waits for a range of a file, in the order in which they began. Raises TooMuchError."""
+        if not self._waits_of:
+            for place, wait in enumerate(self.waits):
+                r = wait.request
+                if r.start <= r.end:
+                    self._waits_of.setdefault(File(r.server, r.fh), Spans()).add(r.start, r.end, place)
+        return [self.waits[place] for place in self._over(self._waits_of, file, start, end)]
+
+    def _over(self, of: dict[File, Spans], file: File, start: int, end: int) -> list[int]:
+        spans = of.get(file)
+        found = sorted(spans.over(start, end)) if spans is not None else []
+        self.looks.spend(len(found))
+        return found
 
     @property
     def steps(self) -> list[Step]:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import Finding, Judged, NotAssessed, Rule, RuleResult
 from nlmdissect.history.history import History
+from nlmdissect.history.looks import Looks, TooMuchError
 from nlmdissect.rules.cap001_filtered_capture import filtered_capture
 from nlmdissect.rules.cap002_cut_frames import cut_frames
 from nlmdissect.rules.cap003_lost_frames import lost_frames
@@ -140,6 +141,7 @@ def run(history: History) -> tuple[list[Finding], list[RuleResult]]:
 
 def _run(rule: Rule, history: History) -> RuleResult:
     result = RuleResult(rule)
+    history.dealings.looks = history.walked.looks = Looks()
     try:
         for verdict in rule.check(history):
             match verdict:
@@ -150,6 +152,8 @@ def _run(rule: Rule, history: History) -> RuleResult:
                     result.reasons.append(reason)
                 case Judged(count):
                     result.judged += count
+    except TooMuchError:
+        result.reasons.append("too many requests about the same ranges")
     except Exception:
         result.error = traceback.format_exc(limit=-3)
     return result

@@ -8,7 +8,6 @@ from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Seve
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
-from nlmdissect.history.walk import Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.ranges import Piece
@@ -102,26 +101,25 @@ def _finding(history: History, row: Recovery, left: list[Left], end: int) -> Fin
 
 
 def _harmed(history: History, row: Recovery, left: list[Left]) -> list[Evidence]:
-    """Requests that were refused, or wait, over what the former life holds."""
-    found: list[Evidence] = []
+    """Requests that were refused, or wait, over what the former life holds: each once."""
+    found: dict[At, Evidence] = {}
     for file, owner, piece in left:
-        waits = [w for w in blocked_by(history, file.server, file.fh, owner, piece) if w.last]
-        found += [
-            Evidence(w.last, f"{words.host(history, w.request.client)} still waits")
-            for w in waits
-            if w.last is not None and w.last >= row.boot.not_after
-        ]
+        for w in history.walked.waits_over(file, piece.start, piece.end):
+            at = w.last
+            if at is not None and at >= row.boot.not_after and conflicting(w.request, owner, piece):
+                found[at] = Evidence(at, f"{words.host(history, w.request.client)} still waits")
         for r in history.dealings.over(*file, piece.start, piece.end):
-            if r.op is Op.LOCK and conflicting(r, owner, piece):
-                refused = [
-                    a
-                    for a in r.answers
-                    if a.status == "DENIED" and a.at >= row.boot.not_after and not _new_life(history, row, r, a.at)
-                ]
-                found += [
-                    Evidence(a.at, f"{words.host(history, r.client)} svid {r.svid} is refused") for a in refused[-1:]
-                ]
-    return found
+            if r.op is Op.LOCK and conflicting(r, owner, piece) and (at := _refused(history, row, r)) is not None:
+                found[at] = Evidence(at, f"{words.host(history, r.client)} svid {r.svid} is refused")
+    return [*found.values()]
+
+
+def _refused(history: History, row: Recovery, r: Request) -> At | None:
+    """When a request was last refused after the restart, but for what the new life holds."""
+    for a in reversed(r.answers):
+        if a.status == "DENIED" and a.at >= row.boot.not_after and not _new_life(history, row, r, a.at):
+            return a.at
+    return None
 
 
 def _given_back(history: History, row: Recovery, file: File, owner: Owner, piece: Piece) -> bool:
@@ -156,12 +154,3 @@ def conflicting(r: Request, owner: Owner, piece: Piece) -> bool:
         and piece.start <= r.end
         and (r.exclusive or piece.exclusive)
     )
-
-
-def blocked_by(history: History, server: int, fh: int, owner: Owner, piece: Piece) -> list[Wait]:
-    """Waits over a range that conflicts with a piece of another owner."""
-    return [
-        w
-        for w in history.walked.waits
-        if (w.request.server, w.request.fh) == (server, fh) and conflicting(w.request, owner, piece)
-    ]

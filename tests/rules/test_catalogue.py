@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.captures import OWN
 
 import nlmdissect.rules
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import Finding, Outcome, Rule, RuleResult, Severity, rule
+from nlmdissect.history.history import read_history
 from nlmdissect.rules import BY_CODE, RULES, find_rule, run
 
 RULE_FILES = sorted(path.stem for path in Path(nlmdissect.rules.__file__).parent.glob("[a-z]*[0-9]_*.py"))
@@ -50,7 +52,7 @@ def test_a_rule_that_crashes_does_not_stop_the_others(monkeypatch):
         yield Finding("never proven", (), "", "")
 
     monkeypatch.setattr(nlmdissect.rules, "RULES", (broken,))
-    findings, results = run(None)  # type: ignore[arg-type]
+    findings, results = run(read_history([OWN / "S01-baseline-udp.pcap"]))
     assert findings == []
     assert "names at least one frame" in results[0].error
     assert results[0].outcome is Outcome.NOT_ASSESSED

@@ -11,7 +11,7 @@ from support.packets import TCP, UDP, ethernet, ipv4, opaque, record_mark, rpc_c
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, SERVER = "10.0.0.21", "10.0.0.10"
 LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
-GRANTED, BLOCKED = 0, 3
+GRANTED, DENIED, BLOCKED = 0, 1, 3
 
 Frames = list[tuple[float, bytes]]
 
@@ -141,6 +141,16 @@ def superseded(n: int) -> Frames:
     return frames
 
 
+def leftovers(n: int) -> Frames:
+    """A client that restarts again and again, leaves one lock more on the same range each time, and keeps others out."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(2 * i, lock(svid=i, exclusive=0, state=2 * i + 1), time=100.0 * i)
+        other = lock(svid=n + i, caller=b"client-b")
+        frames += asked(2 * i + 1, other, client="10.0.0.22", status=DENIED, time=100.0 * i + 50)
+    return frames
+
+
 def reclaims(n: int) -> Frames:
     """A restart, and a client that reclaims very many pieces of one file."""
     frames = [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), time=i * 1e-3)]
@@ -249,19 +259,20 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks, crowd, everybody,
+    lost_unlocks, crowd, everybody, leftovers,
 )  # fmt: skip
 COSTLY = (  # several calls for each
-    rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody,
+    rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
 )  # fmt: skip
 
 
 def lock(
-    *, caller: bytes = b"client-a", svid: int = 1, start: int = 0, size: int = 10, exclusive: int = 1, block: int = 0, reclaim: int = 0
-) -> bytes:
+    *, caller: bytes = b"client-a", svid: int = 1, start: int = 0, size: int = 10, exclusive: int = 1, block: int = 0, reclaim: int = 0,
+    state: int = 0,
+) -> bytes:  # fmt: skip
     """Arguments of an NLM4 LOCK."""
     head = opaque(b"c") + struct.pack(">II", block, exclusive)
-    return head + _range(caller, svid, start, size) + struct.pack(">Ii", reclaim, 0)
+    return head + _range(caller, svid, start, size) + struct.pack(">Ii", reclaim, state)
 
 
 def unlock(start: int, size: int) -> bytes:

@@ -1,0 +1,25 @@
+"""How much one rule may look at. Where thousands of requests lie over each other, a rule that looks at all that is over
+each of them never ends; it is stopped, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LOOKS = 10_000_000
+"""Requests and holds over a range, for one rule: seconds."""
+
+
+class TooMuchError(Exception):
+    """A rule has looked at all that it may."""
+
+
+@dataclass(slots=True)
+class Looks:
+    left: int = field(default_factory=lambda: LOOKS)
+
+    def spend(self, count: int) -> None:
+        """Raises TooMuchError."""
+        self.left -= count
+        if self.left < 0:
+            raise TooMuchError
