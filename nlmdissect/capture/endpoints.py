@@ -5,6 +5,7 @@ An endpoint is a scope and an address: 127.0.0.1 exists on every host, fe80:: on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
@@ -12,6 +13,9 @@ from ipaddress import ip_address
 NETWORK = 0
 """The scope of ordinary addresses. Loopback and link-local ones have the scope ``capture + 1`` of the file they are in;
 files of one rotated set count as the first of them."""
+
+ADDRESSES_OF_A_CARD = 4
+"""More than that come through a router."""
 
 
 @dataclass(slots=True)
@@ -22,7 +26,11 @@ class Endpoints:
     addresses: list[bytes] = field(default_factory=list)
     macs: list[dict[bytes, int]] = field(default_factory=list)
     """For each endpoint the link-layer addresses that its frames came from, with ``capture << 40 | frame`` of the
-    first. The last router's, if the endpoint is not on the link."""
+    first. The last router's, if the endpoint is not on the link. Written by ``sent_from`` alone."""
+    cards: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """The same the other way round."""
+
+    _numbers: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -32,15 +40,22 @@ class Endpoints:
         self.scopes.append(scope)
         self.addresses.append(address)
         self.macs.append({})
+        self._numbers.setdefault((scope, address), len(self.addresses) - 1)
         return len(self.addresses) - 1
+
+    def sent_from(self, number: int, mac: bytes, frame: int) -> None:
+        """A frame of an endpoint came from a link-layer address."""
+        if mac not in self.macs[number]:
+            self.macs[number][mac] = frame
+            self.cards[mac].append(number)
+
+    def is_router(self, mac: bytes) -> bool:
+        """Whether more addresses send from here than a host has."""
+        return len(self.cards.get(mac, ())) > ADDRESSES_OF_A_CARD
 
     def find(self, address: str, scope: int = NETWORK) -> int | None:
         """The number of an address given as text, None if it was never seen."""
-        packed = ip_address(address).packed
-        for number, known in enumerate(self.addresses):
-            if known == packed and self.scopes[number] == scope:
-                return number
-        return None
+        return self._numbers.get((scope, ip_address(address).packed))
 
     def text(self, number: int) -> str:
         """The address as people write it."""

@@ -131,9 +131,8 @@ class Ledger:
             address = b"".join(w.to_bytes(4, "big") for w in words[: 4 if t.ep_kind[n] & 1 else 1])
             known.add(t.ep_kind[n] >> 1, address)
         for endpoint, mac, frame in macs:
-            seen = known.macs[endpoint]
-            if len(seen) < 64:
-                seen.setdefault(mac.to_bytes(6, "big"), frame)
+            if len(known.macs[endpoint]) < 64:
+                known.sent_from(endpoint, mac.to_bytes(6, "big"), frame)
 
     def cut(self, block: Block) -> None:
         """Count the frames of which the capture has only the beginning."""

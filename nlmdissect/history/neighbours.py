@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nlmdissect.history.fates import Owner
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.hosts.names import Names, same_host
+from nlmdissect.hosts.called import same_host
+from nlmdissect.hosts.names import Names
 from nlmdissect.rpc.requests import Op, Requests
 
 

@@ -121,7 +121,7 @@ def _endpoints(known: Endpoints, of: Endpoints, place: Place) -> list[int]:
         for mac, seen in macs.items():
             capture, frame = seen >> FRAME_BITS, seen & (1 << FRAME_BITS) - 1
             frame += place.frames[capture] + (place.capture[capture] << FRAME_BITS)
-            known.macs[number].setdefault(mac, frame)
+            known.sent_from(number, mac, frame)
         found.append(number)
     return found
 

@@ -22,8 +22,9 @@ from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Sent, Try, within
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot, Boots
+from nlmdissect.hosts.called import same_host
 from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
-from nlmdissect.hosts.names import Names, same_host
+from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.ranges import Piece
 
@@ -113,12 +114,10 @@ class Recoveries:
     rows: list[Recovery] = field(default_factory=list)
     _whose: dict[int, list[int]] = field(default_factory=dict)  # senders of notices, by whom they notify for
     _senders_all: dict[int, int] = field(default_factory=dict)  # senders, and their places
-    _roleless: list[int] = field(default_factory=list)  # those that may notify for others without a common name
     _tries: dict[int, list[Try]] = field(default_factory=lambda: defaultdict(list))  # by sender
 
     def __post_init__(self) -> None:
         self._senders_all = {sender: place for place, sender in enumerate(self.notices.receivers())}
-        self._roleless = [sender for sender in self._senders_all if not self.names.roles.get(sender)]
         for (sender, _), tries in self.notices.tries.items():
             self._tries[sender] += tries
         for tries in self._tries.values():
@@ -154,10 +153,8 @@ class Recoveries:
     def _senders(self, host: int) -> list[int]:
         """Who notifies for a host."""
         if host not in self._whose:
-            others = bool(self.names.resolved.said) or "server" in self.names.roles.get(host, ())
-            near = {*self.names.alike(host), *(self._roleless if others else ())} & self._senders_all.keys()
-            some = sorted(near, key=self._senders_all.__getitem__)
-            self._whose[host] = [sender for sender in some if self.names.notifies_for(sender, host)]
+            near = (sender for sender in self.names.notifiers(host) if sender in self._senders_all)
+            self._whose[host] = sorted(near, key=self._senders_all.__getitem__)
         return self._whose[host]
 
     def _those(self, peers: set[int], role: str, host: int, other: str) -> set[int]:

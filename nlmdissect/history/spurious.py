@@ -47,9 +47,10 @@ def spurious(notices: Notices, stray: list[Sign], boots: Boots, names: Names, li
             if any(at <= t.at and life_at(boots, sender, at.time) is life for at in refuted[sender, t.state]):
                 found[sender, sender].append(t)
                 continue
-            for host in names.called(t.name):
-                if sender in (host, *names.called(t.name)):
-                    continue  # it speaks for itself, or for a host of its own name
+            called = names.called(t.name)
+            if sender in called:
+                continue  # it speaks for itself, or for a host of its own name
+            for host in called:
                 time = t.at.time
                 near = bisect_right(restarts[host], time - NEAR)
                 restarted = near < len(restarts[host]) and restarts[host][near] < time + NEAR

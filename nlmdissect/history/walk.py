@@ -192,8 +192,9 @@ class _Walker:
 
     def _noticed(self, sender: int, receiver: int, at: At) -> None:
         clients = self.table.pieces.clients(receiver)
-        if self.names.roles.get(sender):  # then a common name tells, and nothing else
-            clients = clients & self.names.alike(sender)
+        meant = self.names.may_notify_for(sender)
+        if meant is not None:
+            clients = clients & meant
         for client in sorted(clients):
             if client == sender:
                 self.waits.released(self.table, self.table.noticed(receiver, client, at), at, How.NOTIFY)

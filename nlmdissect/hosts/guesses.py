@@ -27,7 +27,6 @@ from nlmdissect.hosts.implementations import (
     UNKNOWN,
     Implementation,
 )  # fmt: skip
-from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.protocols import NSM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
 from nlmdissect.rpc.requests import Op, Request, Requests
@@ -165,5 +164,5 @@ def _cards(requests: Requests, endpoints: Endpoints) -> Iterator[Sign]:
     """The maker of a server's network card, if no router stands before it."""
     for host in np.unique(requests.said.server).tolist():
         for mac in endpoints.macs[host]:
-            if mac[:3] in NETAPP_CARDS and sum(mac in macs for macs in endpoints.macs) <= ADDRESSES_OF_A_CARD:
+            if mac[:3] in NETAPP_CARDS and not endpoints.is_router(mac):
                 yield host, NETAPP, f"its network card {mac.hex(':')} is made by NetApp", At(0, 0, 0), 1

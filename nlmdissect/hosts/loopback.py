@@ -190,7 +190,7 @@ def _peer(names: Names, name: str) -> int | None:
         return names.endpoints.find(name)
     except ValueError:
         hosts = names.called(name)
-        return hosts[0] if len(hosts) == 1 else None
+        return next(iter(hosts)) if len(hosts) == 1 else None
 
 
 def _answered(calls: Calls, row: int) -> At | None:

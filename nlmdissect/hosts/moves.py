@@ -15,7 +15,6 @@ from nlmdissect.capture.endpoints import Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.findings import At
 from nlmdissect.hosts.boot import Boot, Boots
-from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.hosts.signs import SECOND
 
 AFTER = 5 * SECOND  # the new node may announce itself a little later than it first shows
@@ -50,7 +49,7 @@ def _move(boot: Boot, claims: list[tuple[At, bytes]], endpoints: Endpoints) -> M
             if at.time <= boot.not_after.time + AFTER:
                 return Move(_text(before[-1]), _text(mac), at)
             break
-    cards = sorted((first, mac) for mac, first in endpoints.macs[boot.host].items() if not _router(mac, endpoints))
+    cards = sorted((first, mac) for mac, first in endpoints.macs[boot.host].items() if not endpoints.is_router(mac))
     for (_, old), (first, new) in pairwise(cards):
         place = first >> 40, first & FRAME
         late_enough = start is None or place > (start.capture, start.frame)
@@ -58,10 +57,6 @@ def _move(boot: Boot, claims: list[tuple[At, bytes]], endpoints: Endpoints) -> M
             told = (at for at, mac in claims if mac == new and at.time <= boot.not_after.time + AFTER)
             return Move(_text(old), _text(new), next(told, None))
     return None
-
-
-def _router(mac: bytes, endpoints: Endpoints) -> bool:
-    return sum(mac in macs for macs in endpoints.macs) > ADDRESSES_OF_A_CARD
 
 
 def _text(mac: bytes) -> str:

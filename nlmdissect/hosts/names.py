@@ -17,13 +17,13 @@ from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.groups import groups
+from nlmdissect.hosts.called import MANY, Called, same_host
 from nlmdissect.hosts.resolved import Resolved, Said, resolved
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
 from nlmdissect.rpc.requests import Op, Requests
 
 SM_NOTIFY = 6
-ADDRESSES_OF_A_CARD = 4  # more than that come through a router
 
 
 @dataclass(slots=True)
@@ -43,7 +43,12 @@ class Names:
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: Resolved = field(default_factory=Resolved)
-    _labels: dict[str, list[int]] = field(default_factory=dict)  # made when somebody asks
+    # made when somebody asks: all names are there by then
+    _claimed: Called | None = None
+    _unannounced: Called | None = None
+    _notifiers: dict[int, list[int]] = field(default_factory=dict)
+    _claimers: dict[int, list[int]] = field(default_factory=dict)  # hosts by the link-layer addresses in ``cards``
+    _servers: frozenset[bytes] | None = None  # their addresses
 
     def address(self, endpoint: int) -> str:
         """The address as text: the ``id`` of a host in reports."""
@@ -81,32 +86,57 @@ class Names:
 
         It is the host itself, claims one of its names, or takes no locks of its own and is another address of the same
         network card (the node of a cluster, beside the service address), or calls itself by a name that DNS gives to
-        the host and to no other server.
+        the host and to no other server. A name, or a card, of too many (``called.MANY``) tells nothing.
         """
-        if sender == host or any(self.known_as(host, name) for name in self.claimed.get(sender, ())):
+        if host in self.alike(sender):
             return True
         if self.roles.get(sender):
             return False
-        card = "server" in self.roles.get(host, ()) and self._one_card(sender, host)
-        return card or (bool(self.resolved.said) and any(self._alone(n, host) for n in self.claimed.get(sender, ())))
+        if "server" in self.roles.get(host, ()) and self._one_card(sender, host):
+            return True
+        own = (name for name in self.claimed.get(sender, ()) if self.resolved.said and sender in self._all()[name])
+        return any(self._alone(name, host) for name in own)
 
-    def called(self, name: str) -> list[int]:
-        """The endpoints that called themselves so in anything but an SM_NOTIFY."""
-        near = (host for host in self._by_label().get(first_label(name), ()) if host in self.unannounced)
-        return [host for host in near if any(same_host(name, other) for other in self.unannounced[host])]
+    def notifiers(self, host: int) -> list[int]:
+        """The endpoints for which ``notifies_for`` is true, in order, without a look at all."""
+        if host not in self._notifiers:
+            address, claimed = self.endpoints.addresses[host], self._all()
+            macs = (mac.to_bytes(6, "big") for mac in self.cards.get(host, ()))
+            near = self.alike(host).union(*(self._at_card(mac) for mac in macs))
+            if self.resolved.said:
+                said = {name for s in self.resolved.said if address in s.addresses for name in s.names}
+                near = near.union(*(claimed[name] for name in said))
+            self._notifiers[host] = [end for end in sorted(near) if self.notifies_for(end, host)]
+        return self._notifiers[host]
+
+    def may_notify_for(self, sender: int) -> set[int] | None:
+        """The endpoints among which are all for which ``sender`` can notify; None where that can be any."""
+        if self.roles.get(sender):
+            return self.alike(sender)
+        if self.resolved.said:
+            return None
+        if not self._claimers:
+            for host, macs in self.cards.items():
+                for mac in macs:
+                    self._claimers.setdefault(mac, []).append(host)
+        own = (int.from_bytes(mac, "big") for mac in self.endpoints.macs[sender] if self._at_card(mac))
+        return self.alike(sender).union(*(self._claimers.get(mac, ()) for mac in own))
+
+    def called(self, name: str) -> dict[int, None]:
+        """The endpoints that called themselves so in anything but an SM_NOTIFY, as keys, in order."""
+        if self._unannounced is None:
+            self._unannounced = Called(self.unannounced)
+        return self._unannounced[name]
 
     def alike(self, host: int) -> set[int]:
-        """The endpoints with a name that may be one of this one's (``same_host``), itself among them."""
-        labels = {first_label(name) for name in self.claimed.get(host, ())}
-        return {host, *(other for label in labels for other in self._by_label().get(label, ()))}
+        """The endpoints that have one of this one's names (``same_host``), itself among them."""
+        return {host, *(other for name in self.claimed.get(host, ()) for other in self._all()[name])}
 
-    def _by_label(self) -> dict[str, list[int]]:
-        """Endpoints by the first label of their names, in the order of ``claimed``. All names are there by now."""
-        if not self._labels:
-            for host, names in self.claimed.items():
-                for label in dict.fromkeys(map(first_label, names)):
-                    self._labels.setdefault(label, []).append(host)
-        return self._labels
+    def _all(self) -> Called:
+        """Endpoints by all their names."""
+        if self._claimed is None:
+            self._claimed = Called(self.claimed)
+        return self._claimed
 
     def elsewhere(self, host: int) -> Iterator[tuple[str, str]]:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""
@@ -124,28 +154,27 @@ class Names:
     def _alone(self, name: str, host: int) -> bool:
         """Whether DNS gives a name to ``host``, and to no other server: a service of several is nobody's name."""
         said = self.leads_to(name, host)
-        servers = {self.endpoints.addresses[h] for h, roles in self.roles.items() if "server" in roles and h != host}
-        return said is not None and not said.addresses & servers
+        if said is None:
+            return False
+        if self._servers is None:
+            servers = (h for h, roles in self.roles.items() if "server" in roles)
+            self._servers = frozenset(self.endpoints.addresses[h] for h in servers)
+        return said.addresses & self._servers <= {self.endpoints.addresses[host]}
 
     def at_one_card(self, a: int, b: int) -> bool:
         """Whether the frames of both come from one card, which does not look like a router's."""
         macs = self.endpoints.macs
-        return any(sum(mac in of for of in macs) <= ADDRESSES_OF_A_CARD for mac in macs[a].keys() & macs[b].keys())
+        return any(not self.endpoints.is_router(mac) for mac in macs[a].keys() & macs[b].keys())
 
     def _one_card(self, a: int, b: int) -> bool:
         """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
-        return any(int.from_bytes(mac, "big") in self.cards[b] for mac in self.endpoints.macs[a])
+        macs = (mac for mac in self.endpoints.macs[a] if self._at_card(mac))
+        return any(int.from_bytes(mac, "big") in self.cards[b] for mac in macs)
 
-
-def same_host(a: str, b: str) -> bool:
-    """NSM's notion of one name: case does not count, and statd also announces the name cut at its first dot."""
-    a, b = a.casefold(), b.casefold()
-    return a == b or (first_label(a) == first_label(b) and ("." not in a or "." not in b))
-
-
-def first_label(name: str) -> str:
-    """What names of one host have in common (``same_host``)."""
-    return name.casefold().partition(".")[0]
+    def _at_card(self, mac: bytes) -> list[int]:
+        """The endpoints whose frames come from a card, if they are not too many."""
+        found = self.endpoints.cards.get(mac, [])
+        return found if len(found) <= MANY else []
 
 
 def names(

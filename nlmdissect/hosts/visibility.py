@@ -18,7 +18,7 @@ from nlmdissect.capture.ledger import APART
 from nlmdissect.capture.messages import Bools, Signal, Traffic
 from nlmdissect.groups import groups
 from nlmdissect.hosts.losses import Loss, backwards, damage, losses
-from nlmdissect.hosts.names import Names, first_label
+from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM, PORTMAP, find
 from nlmdissect.rpc.calls import Calls
@@ -72,7 +72,6 @@ class Visibility:
     backwards: str  # where the time goes back, "" if it never does
     names: Names
     asked: dict[tuple[V, int, int, int, int], Sight] = field(default_factory=dict)
-    _alike: dict[str, list[int]] | None = None
     _others: dict[int, list[int]] = field(default_factory=dict)
 
     def visible(self, pair: tuple[int, int], condition: V, start: int, end: int) -> Sight:
@@ -95,13 +94,8 @@ class Visibility:
     def others(self, host: int) -> list[int]:
         """Other endpoints of the network that may be the same host, in order."""
         if host not in self._others:
-            names, scopes = self.names, self.names.endpoints.scopes
-            if self._alike is None:
-                self._alike = _alike(names)
-            near = {e for key in ("", *map(first_label, names.claimed.get(host, ()))) for e in self._alike.get(key, ())}
-            self._others[host] = [
-                e for e in sorted(near) if e != host and scopes[e] == scopes[host] and names.notifies_for(e, host)
-            ]
+            scopes, near = self.names.endpoints.scopes, self.names.notifiers(host)
+            self._others[host] = [e for e in near if e != host and scopes[e] == scopes[host]]
         return self._others[host]
 
     def _ask(self, pair: tuple[int, int], condition: V, start: int, end: int) -> tuple[bool, str]:
@@ -150,17 +144,6 @@ class Visibility:
             case V.DECODED:
                 cut = [what for t, what in self.cut.get(both, ()) if start - AROUND <= t <= end + AROUND]
                 return (False, cut[0]) if cut else (True, "bodies are whole and in clear")
-
-
-def _alike(names: Names) -> dict[str, list[int]]:
-    """Endpoints by the first label of their names; those without a role, which need no name to be another's, by ""."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for end in range(len(names.endpoints)):
-        for label in {first_label(name) for name in names.claimed.get(end, ())}:
-            found[label].append(end)
-        if not names.roles.get(end):
-            found[""].append(end)
-    return found
 
 
 def _strange(calls: Calls) -> Bools:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.hosts.names import ADDRESSES_OF_A_CARD
 from nlmdissect.hosts.voices import TURNS, Voice, busiest, one_kernel, turns, voices
 from nlmdissect.rules import assumptions, words
 
@@ -66,8 +65,9 @@ def _judge(history: History, server: int, same: list[Voice]) -> Iterator[Verdict
 
 def _one_card(history: History, a: int, b: int) -> bool | None:
     """Whether two addresses share a network card; None where a router hides it."""
-    macs = history.traffic.endpoints.macs
-    if not macs[a] or not macs[b] or any(sum(m in of for of in macs) > ADDRESSES_OF_A_CARD for m in macs[a] | macs[b]):
+    ends = history.traffic.endpoints
+    macs = ends.macs
+    if not macs[a] or not macs[b] or any(map(ends.is_router, macs[a] | macs[b])):
         return None
     return bool(macs[a].keys() & macs[b].keys())
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
-from nlmdissect.hosts.names import same_host
+from nlmdissect.hosts.called import same_host
 from nlmdissect.hosts.visibility import V
 from nlmdissect.hosts.voices import TURNS, Voice, busiest, one_kernel, turns, voices
 from nlmdissect.protocols.nlm import END

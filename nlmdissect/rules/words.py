@@ -12,7 +12,7 @@ from nlmdissect.history.fates import Fate, File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
 from nlmdissect.hosts.boot import Boot
-from nlmdissect.hosts.names import same_host
+from nlmdissect.hosts.called import same_host
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import Sight
 from nlmdissect.machines.ranges import Piece

@@ -6,7 +6,7 @@ import pytest
 from support.story import capture_of
 from support.told import history_of
 
-from nlmdissect.hosts.names import same_host
+from nlmdissect.hosts.called import same_host
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_v5_other_addresses_are_found_as_if_each_endpoint_were_asked():
         names = Names(ends)
         for n in range(12):
             ends.add(chance.choice((NETWORK, NETWORK, 1)), bytes((10, 0, 0, n)))
-            ends.macs[n] = {bytes((2, 0, 0, 0, 0, chance.randrange(9))): 1}
+            ends.sent_from(n, bytes((2, 0, 0, 0, 0, chance.randrange(9))), 1)
             names.claimed[n] += chance.sample(("a", "A.x.net", "a.y.net", "b", "b.x.net", ".net"), chance.choice((0, 1, 2)))
             names.roles[n] |= set(chance.choice(((), ("server",), ("client",))))
             names.cards[n].add(0x020000000000 + chance.randrange(9))

@@ -1,0 +1,43 @@
+"""Hosts by their names, as NSM compares names: without case, and a name without domain is that of any with one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+MANY = 100
+"""Hosts with one name: more of them than that are strangers to each other ("localhost"), whatever a notice says."""
+
+
+class Called:
+    """Finds the hosts with a name (``same_host``) without a look at all the others."""
+
+    def __init__(self, names: Mapping[int, Iterable[str]]) -> None:
+        self._exactly: dict[str, dict[int, None]] = defaultdict(dict)
+        self._label: dict[str, dict[int, None]] = defaultdict(dict)
+        self._found: dict[str, dict[int, None]] = {}
+        for host, of in names.items():
+            for name in of:
+                self._exactly[name.casefold()][host] = None
+                self._label[first_label(name)][host] = None
+
+    def __getitem__(self, name: str) -> dict[int, None]:
+        """The hosts, as keys. Not those of a name, or of the part of it that counts, that too many have."""
+        folded = name.casefold()
+        if folded not in self._found:
+            label = first_label(name)
+            near = self._exactly.get(label, {}) if "." in folded else self._label.get(label, {})
+            found = {host for of in (self._exactly.get(folded, {}), near) if len(of) <= MANY for host in of}
+            self._found[folded] = dict.fromkeys(sorted(found))
+        return self._found[folded]
+
+
+def same_host(a: str, b: str) -> bool:
+    """NSM's notion of one name: case does not count, and statd also announces the name cut at its first dot."""
+    a, b = a.casefold(), b.casefold()
+    return a == b or (first_label(a) == first_label(b) and ("." not in a or "." not in b))
+
+
+def first_label(name: str) -> str:
+    """What names of one host have in common (``same_host``)."""
+    return name.casefold().partition(".")[0]
