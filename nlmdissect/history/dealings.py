@@ -114,7 +114,7 @@ class Dealings:
             yield said.request
 
     def about(self, r: Request, after: At) -> Iterator[Said]:
-        """What the owner of ``r`` said after a moment about a range that overlaps that of ``r``."""
+        """What the owner of ``r`` said after a moment about ranges that overlap that of ``r``. Raises TooMuchError."""
         whose = who(r)
         of = self.said(whose)
         first = bisect_right(of, after, key=lambda s: s.at)
@@ -129,7 +129,9 @@ class Dealings:
             for place, said in enumerate(of):
                 if said.request.start <= said.request.end:
                     spans.add(said.request.start, said.request.end, place)
-        yield from (of[place] for place in sorted(spans.over(r.start, r.end)) if place >= first + FEW)
+        found = sorted(spans.over(r.start, r.end))
+        self.looks.spend(len(found))
+        yield from (of[place] for place in found if place >= first + FEW)
 
     def served(self, r: Request, after: At) -> At | None:
         """When the owner of ``r`` was first granted its whole range after a moment, by an answer or a callback."""

@@ -4,7 +4,8 @@ each of them never ends; it is stopped, and says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 
 LOOKS = 10_000_000
 """Requests and holds over a range, for one rule: seconds."""
@@ -16,7 +17,9 @@ class TooMuchError(Exception):
 
 @dataclass(slots=True)
 class Looks:
-    left: int = field(default_factory=lambda: LOOKS)
+    """How many are left; without a number any."""
+
+    left: int = sys.maxsize
 
     def spend(self, count: int) -> None:
         """Raises TooMuchError."""

@@ -142,7 +142,7 @@ def _owners(calls: Calls, texts: Texts, names: Names, local: list[int]) -> dict[
             continue
         scope, me = scopes[int(calls.src[row])], _text(texts, int(calls.my_name[row]))
         hosts = {h for h in names.called(me) if scopes[h] == NETWORK}
-        hosts = hosts or {h for h in names.claimed if scopes[h] == NETWORK and names.known_as(h, me)}
+        hosts = hosts or {h for h in names.known(me) if scopes[h] == NETWORK}
         peer = _peer(names, _text(texts, int(calls.mon_name[row])))
         if len(hosts) == 1:
             owner.setdefault(scope, hosts.pop())

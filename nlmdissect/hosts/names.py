@@ -94,18 +94,18 @@ class Names:
             return False
         if "server" in self.roles.get(host, ()) and self._one_card(sender, host):
             return True
-        own = (name for name in self.claimed.get(sender, ()) if self.resolved.said and sender in self._all()[name])
+        own = (name for name in self.claimed.get(sender, ()) if self.resolved.said and sender in self.known(name))
         return any(self._alone(name, host) for name in own)
 
     def notifiers(self, host: int) -> list[int]:
         """The endpoints for which ``notifies_for`` is true, in order, without a look at all."""
         if host not in self._notifiers:
-            address, claimed = self.endpoints.addresses[host], self._all()
+            address = self.endpoints.addresses[host]
             macs = (mac.to_bytes(6, "big") for mac in self.cards.get(host, ()))
             near = self.alike(host).union(*(self._at_card(mac) for mac in macs))
             if self.resolved.said:
                 said = {name for s in self.resolved.said if address in s.addresses for name in s.names}
-                near = near.union(*(claimed[name] for name in said))
+                near = near.union(*(self.known(name) for name in said))
             self._notifiers[host] = [end for end in sorted(near) if self.notifies_for(end, host)]
         return self._notifiers[host]
 
@@ -130,13 +130,13 @@ class Names:
 
     def alike(self, host: int) -> set[int]:
         """The endpoints that have one of this one's names (``same_host``), itself among them."""
-        return {host, *(other for name in self.claimed.get(host, ()) for other in self._all()[name])}
+        return {host, *(other for name in self.claimed.get(host, ()) for other in self.known(name))}
 
-    def _all(self) -> Called:
-        """Endpoints by all their names."""
+    def known(self, name: str) -> dict[int, None]:
+        """The endpoints that ever called themselves so, as keys, in order."""
         if self._claimed is None:
             self._claimed = Called(self.claimed)
-        return self._claimed
+        return self._claimed[name]
 
     def elsewhere(self, host: int) -> Iterator[tuple[str, str]]:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""

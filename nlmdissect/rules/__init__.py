@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from nlmdissect.errors import UsageError
 from nlmdissect.findings import Finding, Judged, NotAssessed, Rule, RuleResult
+from nlmdissect.history import looks
 from nlmdissect.history.history import History
 from nlmdissect.history.looks import Looks, TooMuchError
 from nlmdissect.rules.cap001_filtered_capture import filtered_capture
@@ -141,7 +142,7 @@ def run(history: History) -> tuple[list[Finding], list[RuleResult]]:
 
 def _run(rule: Rule, history: History) -> RuleResult:
     result = RuleResult(rule)
-    history.dealings.looks = history.walked.looks = Looks()
+    history.dealings.looks = history.walked.looks = Looks(looks.LOOKS)
     try:
         for verdict in rule.check(history):
             match verdict:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
-from nlmdissect.hosts.loopback import TOLERANCE
+from nlmdissect.hosts.loopback import TOLERANCE, Mon
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM
 from nlmdissect.rpc.requests import Op
@@ -35,12 +37,15 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
     switches for it. On Linux `rpcdebug -m nlm -s monitor` lets lockd tell whom it asks statd to monitor.
     """
     unmonitored: dict[tuple[int, int], list[Row]] = {}
+    mons: dict[tuple[int, int | None], list[Mon]] = defaultdict(list)  # in time order
+    for mon in history.loopback.mons:
+        mons[mon.host, mon.peer].append(mon)
     nm_locks = {r.client for r in history.requests.where(history.requests.is_a(Op.NM_LOCK))}
     for row in history.walked.holds if history.loopback.covers else ():
         server, client, granted = row.file.server, row.owner.client, row.granted.time
         if server not in history.loopback.covers:
             continue
-        if _watched(history, server, client, granted):
+        if _watched(history, mons[server, client], granted):
             yield Judged()
             continue
         start = _watched_since(history, server, granted)
@@ -49,13 +54,12 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
                 f"the loopback of {words.host(history, server)} was not captured from the start of its daemons"
             )
             continue
-        mons = [m for m in history.loopback.mons if m.host == server and start <= m.at.time <= granted + SOON]
-        if any(m.peer is None and m.watch for m in mons):
+        if any(m.watch for m in _between(mons[server, None], start, granted + SOON)):
             yield NotAssessed(f"{words.host(history, server)} monitors names that no address is known for")
             continue
         yield Judged()
-        last = next((m for m in reversed(mons) if m.peer == client), None)
-        told = last is not None and (last.watch or last.at.time > granted - TOLERANCE)
+        last = _between(mons[server, client], start, granted + SOON)[-1:]
+        told = any(m.watch or m.at.time > granted - TOLERANCE for m in last)
         if not told and client not in nm_locks:
             unmonitored.setdefault((server, client), []).append(row)
     for (server, client), rows in unmonitored.items():
@@ -69,13 +73,22 @@ def unmonitored_lock(history: History) -> Iterator[Verdict]:
         )
 
 
-def _watched(history: History, server: int, client: int, granted: int) -> bool:
-    """Whether the server was seen to watch the client before a grant, in the same life, and not to stop."""
-    mons = [m for m in history.loopback.mons if m.host == server and m.peer == client and m.at.time <= granted + SOON]
-    if not mons or not mons[-1].watch:
+def _between(mons: list[Mon], start: int, end: int) -> list[Mon]:
+    """Those of a span (ns)."""
+    return mons[bisect_left(mons, start, key=_time) : bisect_right(mons, end, key=_time)]
+
+
+def _time(mon: Mon) -> int:
+    return mon.at.time
+
+
+def _watched(history: History, mons: list[Mon], granted: int) -> bool:
+    """Whether a server was seen to watch a client before a grant, in the same life, and not to stop."""
+    last = bisect_right(mons, granted + SOON, key=_time) - 1
+    if last < 0 or not mons[last].watch:
         return False
-    since = mons[-1].at.time + TOLERANCE
-    return not any(b.host == server and since < b.not_after.time <= granted for b in history.boots)
+    since = mons[last].at.time + TOLERANCE
+    return not any(b.host == mons[last].host and since < b.not_after.time <= granted for b in history.boots)
 
 
 def _watched_since(history: History, server: int, granted: int) -> int | None:
