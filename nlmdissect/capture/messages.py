@@ -194,6 +194,14 @@ class Traffic:
     cut: int = 0
     first_cut: At | None = None
     longest_cut: int = 0
+    _said: dict[int, list[Span]] = field(default_factory=dict, compare=False)
+
+    def said(self, host: int) -> list[Span]:
+        """When an endpoint was heard, in order of ``first``: the ``activity`` that it is the source of."""
+        if not self._said:
+            for span in self.activity:
+                self._said.setdefault(span.src, []).append(span)
+        return self._said.get(host, [])
 
     def calls(self, program: int) -> dict[int, int]:
         """Calls of one program in the whole recording, by version."""

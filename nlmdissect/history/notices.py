@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,6 +63,24 @@ class Notices:
     tries: dict[tuple[int, int], list[Try]] = field(default_factory=lambda: defaultdict(list))
     lookups: dict[tuple[int, int], list[Lookup]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
+    _by: dict[int, list[Try]] = field(default_factory=dict)  # made when somebody asks: all are there by then
+    _to: dict[int, list[Try]] = field(default_factory=dict)
+
+    def by(self, sender: int) -> list[Try]:
+        """What a host sent, in time order."""
+        self._sort()
+        return self._by.get(sender, [])
+
+    def to(self, receiver: int) -> list[Try]:
+        """What was sent to a host, in time order."""
+        self._sort()
+        return self._to.get(receiver, [])
+
+    def _sort(self) -> None:
+        if not self._by:
+            for t in sorted((t for tries in self.tries.values() for t in tries), key=_at):
+                self._by.setdefault(t.sender, []).append(t)
+                self._to.setdefault(t.receiver, []).append(t)
 
     def receivers(self) -> dict[int, list[int]]:
         """Whom each sender of notices, or of look-ups for them, spoke to."""
@@ -82,6 +100,15 @@ class Notices:
             if 0 < xids[-1] - xids[0] + 1 - len(xids) <= len(xids) + SMALL_HOLE:
                 return "the xids of its sm-notify have a hole: something that it sent is not here"
         return ""
+
+
+def between(tries: list[Try], start: At, end: At) -> list[Try]:
+    """Those of tries in time order that come after one moment and before another."""
+    return tries[bisect_right(tries, start, key=_at) : bisect_left(tries, end, key=_at)]
+
+
+def _at(t: Try) -> At:
+    return t.at
 
 
 def within(items: list[Sent], boot: Boot) -> Iterator[Sent]:

@@ -166,6 +166,11 @@ class Names:
         macs = self.endpoints.macs
         return any(not self.endpoints.is_router(mac) for mac in macs[a].keys() & macs[b].keys())
 
+    def at_its_card(self, end: int) -> set[int]:
+        """An endpoint, and all that are at one card with it."""
+        macs = (mac for mac in self.endpoints.macs[end] if not self.endpoints.is_router(mac))
+        return {end}.union(*(self.endpoints.cards[mac] for mac in macs))
+
     def _one_card(self, a: int, b: int) -> bool:
         """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
         macs = (mac for mac in self.endpoints.macs[a] if self._at_card(mac))

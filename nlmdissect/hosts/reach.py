@@ -252,7 +252,7 @@ def _apart(times: Iterable[At]) -> tuple[At, ...]:
 def _heard(traffic: Traffic, run: Unreached) -> bool:
     """Whether the asked host sent anything to anybody during the run, or soon after it."""
     first, last = run.tries[0].time, run.tries[-1].time + ALIVE
-    return any(s.src == run.path.callee and s.first < last and s.last > first + SOON for s in traffic.activity)
+    return any(s.first < last and s.last > first + SOON for s in traffic.said(run.path.callee))
 
 
 def _restarted(boots: Boots, run: Unreached) -> bool:

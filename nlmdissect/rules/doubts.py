@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nlmdissect.findings import At, Evidence
 from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
-from nlmdissect.history.notices import Try
+from nlmdissect.history.notices import Try, between, within
 from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.hold import H
@@ -67,17 +67,9 @@ def stuck(history: History, row: Recovery) -> list[tuple[File, Owner, Piece]]:
 def told_elsewhere(history: History, row: Recovery) -> list[Try]:
     """The notices of a restart to another address that seems to be the same host as the peer."""
     names = history.names
-    return sorted(
-        (
-            t
-            for (sender, receiver), tries in history.notices.tries.items()
-            if receiver != row.peer and names.notifies_for(sender, row.boot.host)
-            if receiver != row.boot.host and names.notifies_for(receiver, row.peer)
-            for t in tries
-            if row.boot.during(t.at)
-        ),
-        key=lambda t: t.at,
-    )
+    receivers = {*names.notifiers(row.peer)} - {row.peer, row.boot.host}
+    told = (t for sender in names.notifiers(row.boot.host) for t in within(history.notices.by(sender), row.boot))
+    return sorted((t for t in told if t.receiver in receivers), key=lambda t: t.at)
 
 
 def elsewhere(history: History, tries: list[Try]) -> tuple[list[Evidence], str]:
@@ -96,21 +88,17 @@ def strangers(history: History, row: Recovery, until: int) -> tuple[list[Evidenc
     """
     names, boot = history.names, row.boot
     since = boot.not_before or boot.not_after
-    tries = sorted(
-        (
-            t
-            for (sender, receiver), of in history.notices.tries.items()
-            if not names.notifies_for(sender, boot.host)
-            if receiver == row.peer or names.at_one_card(receiver, row.peer)
-            if not names.roles.get(sender) or names.at_one_card(sender, boot.host)
-            for t in of
-            if since < t.at and t.at.time < until
-        ),
-        key=lambda t: t.at,
-    )
-    if not tries:
+    own = {*names.notifiers(boot.host)}
+
+    def strange(t: Try) -> bool:
+        return t.sender not in own and (not names.roles.get(t.sender) or names.at_one_card(t.sender, boot.host))
+
+    to = (between(history.notices.to(receiver), since, At(until, 0, 0)) for receiver in names.at_its_card(row.peer))
+    found = (next(filter(strange, _counted(history, tries)), None) for tries in to)
+    first = min((t for t in found if t is not None), key=lambda t: t.at, default=None)
+    if first is None:
         return [], ""
-    first, address = tries[0], names.address(tries[0].sender)
+    address = names.address(first.sender)
     text = f" Not certain: SM_NOTIFY for {first.name} came from {address}, which may be another address of this host."
     return [Evidence(first.at, f"SM_NOTIFY mon_name={first.name} from {address}")], text
 
@@ -119,17 +107,18 @@ def came_back_elsewhere(history: History, server: int, client: int, since: At, u
     """The first notice to a server, in a span of time, in the name of a client from an address that was first heard
     when the client's had fallen silent for good: it may be the same machine, which restarted and has another address.
     """
-    spans = history.traffic.activity
-    last = max((s.last for s in spans if s.src == client), default=0)
-    told = (
-        t
-        for (sender, receiver), tries in history.notices.tries.items()
-        if receiver == server and sender != client and history.names.notifies_for(sender, client)
-        if last < min((s.first for s in spans if s.src == sender), default=0)
-        for t in tries
-        if since < t.at < until
-    )
-    return min(told, key=lambda t: t.at, default=None)
+    said, senders = history.traffic.said, {*history.names.notifiers(client)} - {client}
+    last = max((s.last for s in said(client)), default=0)
+    later = {sender for sender in senders if last < min((s.first for s in said(sender)), default=0)}
+    told = between(history.notices.to(server), since, until) if later else ()
+    return next((t for t in _counted(history, told) if t.sender in later), None)
+
+
+def _counted(history: History, tries: Iterable[Try]) -> Iterator[Try]:
+    """Raises TooMuchError."""
+    for t in tries:
+        history.dealings.looks.spend(1)
+        yield t
 
 
 def gone_elsewhere(history: History, grant: Grant) -> Try | None:

@@ -186,7 +186,7 @@ def _back(history: History, server: int, client: int, cases: list[_Case]) -> Try
 
 
 def _last_heard(history: History, host: int) -> int:
-    packets = [span.last for span in history.traffic.activity if span.src == host]
+    packets = [span.last for span in history.traffic.said(host)]
     arp = [s.at.time for s in history.signals if s.kind is Kind.ARP and s.src == host]
     return max([*packets, *arp], default=0)
 
@@ -194,7 +194,7 @@ def _last_heard(history: History, host: int) -> int:
 def _unusually_silent(history: History, host: int, last: int) -> bool:
     if history.extent.last - last < SILENCE or _closed_in_order(history, host):
         return False
-    spans = sorted((s.first, s.last) for s in history.traffic.activity if s.src == host)
+    spans = sorted((s.first, s.last) for s in history.traffic.said(host))
     longest, heard = 0, spans[0][1] if spans else 0
     for first, end in spans:
         longest = max(longest, first - heard)

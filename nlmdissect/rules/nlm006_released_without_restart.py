@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
+from nlmdissect.history.notices import between
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.hold import H
 from nlmdissect.rules import words
@@ -47,10 +48,8 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
         alive = history.lives.lived_on(client, first.piece.granted.time, end)
         notices = [
             Evidence(t.at, f"SM_NOTIFY mon_name={t.name} state={t.state} from {words.host(history, t.sender)}")
-            for (sender, receiver), tries in history.notices.tries.items()
-            if receiver == server and history.names.notifies_for(sender, client)
-            for t in tries
-            if first.piece.granted < t.at < grants[-1].at
+            for t in between(history.notices.to(server), first.piece.granted, grants[-1].at)
+            if history.names.notifies_for(t.sender, client)
         ]
         sure = bool(alive and notices) and not unsettled(history, grants) and not many_behind(history, client)
         yield Finding(

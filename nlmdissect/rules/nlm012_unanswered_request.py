@@ -123,7 +123,7 @@ def _repeated(history: History, case: Silence) -> bool:
     r, last = case.request, case.sends[-1]
     if not history.calls.tcp[last.row]:
         return len(case.sends) > 1 and case.end - last.at.time <= history.kind(r.client).again_at_most * SECOND + LATE
-    back = any(s.src == r.server and s.dst == r.client and s.last > last.at.time for s in history.traffic.activity)
+    back = any(s.dst == r.client and s.last > last.at.time for s in history.traffic.said(r.server))
     return back or len(case.sends) > 1
 
 

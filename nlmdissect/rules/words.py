@@ -176,12 +176,12 @@ def silence(history: History, peer: int, boot: Boot) -> str:
 
 
 def _heard(history: History, host: int, after: int, before: int) -> bool:
-    return any(span.src == host and span.last > after and span.first < before for span in history.traffic.activity)
+    return any(span.last > after and span.first < before for span in history.traffic.said(host))
 
 
 def _end_of_life(history: History, host: int, time: int) -> int:
     """When the next life of a host began after a moment (ns): what it says from then on it knows nothing of."""
-    begun = (boot.not_after.time for boot in history.boots if boot.host == host and not boot.lived_on)
+    begun = (boot.not_after.time for boot in history.boots.of(host) if not boot.lived_on)
     return min((at for at in begun if at > time), default=history.extent.last + 1)
 
 
