@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -36,26 +37,26 @@ def restart_during_recovery(history: History) -> Iterator[Verdict]:
     a cluster manager that moves the service to and fro, `systemctl status nfs-server` for a restart loop). Let
     recovery end before the next planned restart: 90 s on Linux unless nlm_grace_period says otherwise.
     """
+    clients: dict[int, list[Recovery]] = defaultdict(list)  # that held locks, by restart
+    for row in history.recoveries:
+        if row.role == "client" and row.fates:
+            clients[row.boot.number].append(row)
     for host in dict.fromkeys(boot.host for boot in history.boots):
-        for first, second in pairwise(boot for boot in history.boots if boot.host == host):
-            before, after = _clients(history, first), _clients(history, second)
+        newest = max(boot.number for boot in history.boots.of(host))
+        for first, second in pairwise(history.boots.of(host)):
+            before, after = clients[first.number], clients[second.number]
             if not before:
                 continue
             yield Judged()
             if not _unfinished(history, first, second, before):
                 continue
-            last = not any(boot.host == host and boot.number > second.number for boot in history.boots)
+            last = second.number == newest
             lost = [f for row in after for f in row.having(*LOST)] if last else []
             if last and any(row.decided is None for row in after) and not _settled(after):
                 name = words.host(history, host)
                 yield NotAssessed(f"the capture ends before the second recovery of {name} is seen to be over")
                 continue
             yield _finding(history, first, second, before, lost)
-
-
-def _clients(history: History, boot: Boot) -> list[Recovery]:
-    """What became of the clients that held locks at a restart."""
-    return [row for row in history.recoveries if row.boot is boot and row.role == "client" and row.fates]
 
 
 def _unfinished(history: History, first: Boot, second: Boot, rows: list[Recovery]) -> bool:

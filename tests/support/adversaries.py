@@ -9,7 +9,7 @@ from collections.abc import Callable
 from support.packets import TCP, UDP, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
 
 NLM, NSM, PORTMAP = 100021, 100024, 100000
-CLIENT, SERVER = "10.0.0.21", "10.0.0.10"
+CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
 LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
 GRANTED, DENIED, BLOCKED = 0, 1, 3
 
@@ -147,8 +147,39 @@ def leftovers(n: int) -> Frames:
     for i in range(n):
         frames += asked(2 * i, lock(svid=i, exclusive=0, state=2 * i + 1), time=100.0 * i)
         other = lock(svid=n + i, caller=b"client-b")
-        frames += asked(2 * i + 1, other, client="10.0.0.22", status=DENIED, time=100.0 * i + 50)
+        frames += asked(2 * i + 1, other, client=OTHER, status=DENIED, time=100.0 * i + 50)
     return frames
+
+
+def one_name(n: int) -> Frames:
+    """Hosts that all have one name take locks and announce a restart."""
+    frames = [f for i in range(n) for f in asked(i, lock(start=10 * i, size=5), client=address(i), time=i * 1e-3)]
+    said = [rpc_call(n + i, NSM, 1, 6, opaque(b"client-a") + struct.pack(">i", 2 * i + 3)) for i in range(n)]
+    return [*frames, *((n * 1e-3 + 10 + i * 1e-3, datagram(address(i), SERVER, 700, 662, said[i])) for i in range(n))]
+
+
+def untold(n: int) -> Frames:
+    """Servers that restart and tell another client than the one that had locks there, while strangers tell that one."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(), server=address(i), time=i * 1e-3)
+        frames += asked(n + i, lock(caller=b"client-b", start=20), client=OTHER, server=address(i), time=i * 1e-3 + 1e-4)
+    for who, receiver, time in ((0, OTHER, 100.0), (n, CLIENT, 200.0)):
+        for i in range(n):
+            said = rpc_call(2 * n + who + i, NSM, 1, 6, opaque(b"s-%d" % (who + i)) + struct.pack(">i", 3))
+            frames.append((n * 1e-2 + time + i * 1e-2, datagram(address(who + i), receiver, 700, 662, said)))
+    return [*frames, *asked(9 * n, lock(start=2**40), client=OTHER, time=n * 1e-2 + 9000)]
+
+
+def watchers(n: int) -> Frames:
+    """A host's loopback: its lockd has each of very many clients watched, under a name that the host never uses."""
+    frames: Frames = []
+    for i in range(n):
+        mon = opaque(b"client-%d" % i) + opaque(b"me") + struct.pack(">3I", NLM, 4, 16) + bytes(16)
+        frames.append((i * 1e-3, datagram("127.0.0.1", "127.0.0.1", 700, 662, rpc_call(i, NSM, 1, 2, mon))))
+        frames.append((i * 1e-3 + 1e-5, datagram("127.0.0.1", "127.0.0.1", 662, 700, rpc_reply(i, struct.pack(">2I", 0, 3)))))
+    named = [(lock(caller=b"client-%d" % i, start=20 * i), address(i)) for i in range(n)]
+    return frames + [f for i in range(n) for f in asked(n + i, named[i][0], client=named[i][1], time=1000 + i * 1e-3)]
 
 
 def reclaims(n: int) -> Frames:
@@ -259,10 +290,11 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks, crowd, everybody, leftovers,
+    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
+    untold, watchers,
 )  # fmt: skip
 
 
@@ -289,13 +321,14 @@ def call(xid: int, procedure: int, body: bytes) -> bytes:
 
 
 def asked(
-    xid: int, body: bytes, procedure: int = LOCK, *, status: int = GRANTED, client: str = CLIENT, time: float = 0.0
-) -> Frames:
+    xid: int, body: bytes, procedure: int = LOCK, *, status: int = GRANTED, client: str = CLIENT, server: str = SERVER,
+    time: float = 0.0,
+) -> Frames:  # fmt: skip
     """A call with its answer."""
     answer = rpc_reply(xid, opaque(b"c") + struct.pack(">I", status))
     return [
-        (time, datagram(client, SERVER, 700, 4045, call(xid, procedure, body))),
-        (time + 1e-5, datagram(SERVER, client, 4045, 700, answer)),
+        (time, datagram(client, server, 700, 4045, call(xid, procedure, body))),
+        (time + 1e-5, datagram(server, client, 4045, 700, answer)),
     ]
 
 
