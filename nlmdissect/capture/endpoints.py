@@ -27,13 +27,17 @@ class Endpoints:
     macs: list[dict[bytes, int]] = field(default_factory=list)
     """For each endpoint the link-layer addresses that its frames came from, with ``capture << 40 | frame`` of the
     first. The last router's, if the endpoint is not on the link. Written by ``sent_from`` alone."""
-    cards: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """The same the other way round."""
+    behind: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """The same the other way round: the endpoints by the link-layer address that their frames came from."""
 
     _numbers: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.addresses)
+
+    def __contains__(self, address: bytes) -> bool:
+        """Whether the network has an address."""
+        return (NETWORK, address) in self._numbers
 
     def add(self, scope: int, address: bytes) -> int:
         """Append an endpoint that is not there yet."""
@@ -47,11 +51,11 @@ class Endpoints:
         """A frame of an endpoint came from a link-layer address."""
         if mac not in self.macs[number]:
             self.macs[number][mac] = frame
-            self.cards[mac].append(number)
+            self.behind[mac].append(number)
 
     def is_router(self, mac: bytes) -> bool:
         """Whether more addresses send from here than a host has."""
-        return len(self.cards.get(mac, ())) > ADDRESSES_OF_A_CARD
+        return len(self.behind.get(mac, ())) > ADDRESSES_OF_A_CARD
 
     def find(self, address: str, scope: int = NETWORK) -> int | None:
         """The number of an address given as text, None if it was never seen."""

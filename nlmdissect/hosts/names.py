@@ -46,6 +46,7 @@ class Names:
     # made when somebody asks: all names are there by then
     _claimed: Called | None = None
     _unannounced: Called | None = None
+    _alike: dict[int, set[int]] = field(default_factory=dict)
     _notifiers: dict[int, list[int]] = field(default_factory=dict)
     _claimers: dict[int, list[int]] = field(default_factory=dict)  # hosts by the link-layer addresses in ``cards``
     _servers: frozenset[bytes] | None = None  # their addresses
@@ -130,7 +131,9 @@ class Names:
 
     def alike(self, host: int) -> set[int]:
         """The endpoints that have one of this one's names (``same_host``), itself among them."""
-        return {host, *(other for name in self.claimed.get(host, ()) for other in self.known(name))}
+        if host not in self._alike:
+            self._alike[host] = {host}.union(*(self.known(name) for name in self.claimed.get(host, ())))
+        return self._alike[host]
 
     def known(self, name: str) -> dict[int, None]:
         """The endpoints that ever called themselves so, as keys, in order."""
@@ -142,8 +145,8 @@ class Names:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""
         for name in self.claimed.get(host, ()):
             said = self.leads_to(name, host)
-            hidden = said.addresses.difference(self.endpoints.addresses) if said else ()
-            yield from ((name, str(ip_address(address))) for address in sorted(hidden))
+            hidden = (address for address in sorted(said.addresses if said else ()) if address not in self.endpoints)
+            yield from ((name, str(ip_address(address))) for address in hidden)
 
     def leads_to(self, name: str, host: int) -> Said | None:
         """An answer of DNS, to anybody, that gives ``name`` the address of ``host``."""
@@ -169,7 +172,7 @@ class Names:
     def at_its_card(self, end: int) -> set[int]:
         """An endpoint, and all that are at one card with it."""
         macs = (mac for mac in self.endpoints.macs[end] if not self.endpoints.is_router(mac))
-        return {end}.union(*(self.endpoints.cards[mac] for mac in macs))
+        return {end}.union(*(self.endpoints.behind[mac] for mac in macs))
 
     def _one_card(self, a: int, b: int) -> bool:
         """Whether the frames of ``a`` come from a card that ``b`` has claimed."""
@@ -178,7 +181,7 @@ class Names:
 
     def _at_card(self, mac: bytes) -> list[int]:
         """The endpoints whose frames come from a card, if they are not too many."""
-        found = self.endpoints.cards.get(mac, [])
+        found = self.endpoints.behind.get(mac, [])
         return found if len(found) <= MANY else []
 
 
