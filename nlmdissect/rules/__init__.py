@@ -157,6 +157,8 @@ def _run(rule: Rule, history: History) -> RuleResult:
         result.reasons.append("too many requests about the same ranges")
     except Exception:
         result.error = traceback.format_exc(limit=-3)
+    finally:
+        history.dealings.looks = history.walked.looks = Looks()  # others may look at everything
     return result
 
 
