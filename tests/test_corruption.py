@@ -18,7 +18,7 @@ from zlib import crc32
 import pytest
 from fuzz.results import assert_says_what, judged, write_all
 from support.captures import OWN, SHARED
-from support.corruption import corrupted_frames, corruptions, cuts, without_sums
+from support.corruption import RECORD, boundaries, corrupted_frames, corruptions, cuts, without_sums
 
 import nlmdissect.cli  # noqa: F401  # its commands
 from nlmdissect.analysis import Analysis
@@ -117,6 +117,17 @@ def test_one_byte_where_no_checksum_tells(at: int, byte: int) -> None:
     analysis = judged(bytes(data))
     assert analysis is not None
     assert not analysis.history.traffic.damaged
+    assert not confirmed(analysis)
+
+
+@pytest.mark.parametrize(("at", "byte"), [(41, 155), (40, 20)])
+def test_one_byte_in_the_number_of_a_syn(at: int, byte: int) -> None:
+    """The frame is damaged, and says so; the answers on the connection that it opens are here all the same."""
+    data = bytearray(data_of(OWN / "T06-client-back-others-starve.pcap"))
+    data[boundaries(bytes(data))[337] + RECORD + at] = byte
+    analysis = judged(bytes(data))
+    assert analysis is not None
+    assert analysis.history.traffic.damaged
     assert not confirmed(analysis)
 
 

@@ -49,8 +49,8 @@ class Direction:
     """Order of one flow. ``next`` is the position of the next byte; ``started`` says whether it is known."""
 
     __slots__ = (
-        "ack_stamp", "acked", "acked_since", "buffered", "fin", "first_ack", "flow", "keep", "lost", "lost_at", "next",
-        "records", "silent", "sink", "started", "waiting", "waiting_since",
+        "ack_stamp", "acked", "acked_since", "buffered", "empty", "fin", "first_ack", "flow", "keep", "lost", "lost_at",
+        "next", "records", "silent", "sink", "started", "waiting", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, sink: Sink, flow: int, keep: int) -> None:
@@ -62,6 +62,7 @@ class Direction:
 
     def _clear(self) -> None:
         self.started = False
+        self.empty = False  # nothing came yet since the SYN
         self.next = 0
         self.records = Records(self.sink, self.flow, self.keep, searching=True)
         self.waiting: list[Piece] = []
@@ -98,7 +99,7 @@ class Direction:
     def begin(self, seq: int, *, at_start: bool) -> None:
         """The stream begins (or goes on, with a record's state set by the caller) at this sequence number."""
         self.next = self.position(seq)
-        self.started = True
+        self.started, self.empty = True, at_start
         if at_start:
             self.records = Records(self.sink, self.flow, self.keep, patience=START_LIMIT)
 
@@ -123,7 +124,8 @@ class Direction:
             self.waiting, self.buffered, self.lost = [], 0, []
             self.records = Records(self.sink, self.flow, self.keep)
             self.next = at
-        if at - self.next > FAR or self.next - at - size > OLD:
+        before = self.empty and at < self.next and size > 1  # then the SYN's number was not what it seems
+        if before or at - self.next > FAR or self.next - at - size > OLD:
             self.restart()
             self.take(seq, data, size, stamp)
         elif at + size <= self.next:
@@ -189,7 +191,7 @@ class Direction:
     def skip(self, to: int, now: int = 0) -> int:
         """Give up what is missing before position ``to``; how many bytes that was."""
         count = to - self.next
-        self.lost_at = now
+        self.empty, self.lost_at = False, now
         self.lost.append((self.next, to))
         del self.lost[:-MAX_LOST]
         self.records.hole(count)
@@ -212,6 +214,7 @@ class Direction:
         known = self.next - piece.at
         if known >= piece.size:
             return
+        self.empty = False
         data = piece.data[known:] if known else piece.data
         self.records.feed(data, piece.stamp)
         missing = piece.size - max(known, 0) - len(data)

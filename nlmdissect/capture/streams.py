@@ -125,6 +125,7 @@ class SlowRoad:
             records.left = t.flow_left[flow]
             more = bool(t.flow_more[flow])
             records.more, records.continuing = more and records.left > 0, more and not records.left
+            direction.empty = t.flow_next[flow] == (t.flow_isn[flow] + 1) & MASK
         return direction
 
     def _give_back(self, number: int) -> None:

@@ -114,6 +114,9 @@ def segment(
         return hand_over(t, i, f, seq + 1, ack, flags & ~SYN, pay, got, size, out, k) if size else k
 
     state = t.flow_state[f]
+    off = (seq - t.flow_next[f]) & MASK
+    if state == SYNC and off >= 0x80000000 and size > 1 and t.flow_next[f] == (t.flow_isn[f] + 1) & MASK:
+        state = t.flow_state[f] = LOST  # data from before the first byte: the SYN's number was not what it seems
     if state == LOST:
         if size:
             seems = plausible(buf, pay, min(got, WINDOW))
@@ -132,7 +135,6 @@ def segment(
     ahead = (ack - t.flow_next[f ^ 1]) & MASK
     if flags & ACK and (peer == UNSEEN or (peer == SYNC and 0 < ahead < 0x80000000)):
         return hand_over(t, i, f, seq, ack, flags, pay, got, size, out, k)
-    off = (seq - t.flow_next[f]) & MASK
     if off == 0:
         if size:
             k = follow(t, i, f, buf, seq, ack, flags, pay, got, size, keep, out, k)

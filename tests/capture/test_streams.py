@@ -173,6 +173,17 @@ def test_the_syn_may_be_late(conversation: tuple[list[bytes], bytes, list[Segmen
     assert sorted(m.data for m in reading.messages) == sorted(wanted)
 
 
+@pytest.mark.parametrize("by", [1, 2, 123, 70_000, 8 << 20, 13 << 24, -1, -123])
+@pytest.mark.parametrize("size", [1 << 30, 100])
+@pytest.mark.parametrize("per_block", [1, 100])
+def test_a_syn_with_another_number(by: int, size: int, per_block: int) -> None:
+    """One of its bits is wrong: what was said is what counts, not where it was to begin."""
+    stream = R1 + R2 + R3
+    frames = [frame(b"", -1, isn=1000 + by, flags="S")] + [frame(stream[a:b], a) for a, b in pieces(stream, size)]
+    reading = read_frames([(n * 1.0, f) for n, f in enumerate(frames)], per_block=per_block)
+    assert reading.xids == [1, 2, 3]
+
+
 def talk(*events: tuple[float, str, int, bytes, int], syn: bool = True, per_block: int = 1) -> Reading:
     """A connection: (seconds, "up" or "down", position, data, position acknowledged of the other direction)."""
     frames = []
