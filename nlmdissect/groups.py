@@ -88,7 +88,7 @@ def _numbered(keys: NDArray[Any]) -> tuple[Ints, Ints]:
     """``groups`` of one column."""
     if loops.number_keys in loops.ready and len(keys) > FEW:
         first, which = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
-        slots = np.zeros(2 << (2 * len(keys)).bit_length(), np.int64)
+        slots = np.zeros(2 << (2 * len(keys) - 1).bit_length(), np.int64)
         column = np.ascontiguousarray(keys).astype(np.int64, copy=False)
         count = loops.ready[loops.number_keys](column, slots, SECRET_ODD, first, which)
         if count >= 0:

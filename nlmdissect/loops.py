@@ -27,10 +27,10 @@ def number_keys(keys: Ints, slots: Ints, odd: int, first: Ints, which: Ints) -> 
     ``slots`` are zeros: a power of two of pairs, twice as many as keys or more. ``odd`` is a number below 2**31 that
     whoever made the keys did not know.
     """
-    mask, count = len(slots) // 2 - 1, 0
+    mask, count, other = len(slots) // 2 - 1, 0, odd * odd & LOW | 1
     for i in range(len(keys)):
         key = keys[i]
-        h = (key & LOW) * odd ^ (key >> 31 & LOW) * 0x2C9277B5 ^ key >> 62 & 3
+        h = (key & LOW) * odd ^ (key >> 31 & LOW) * other ^ key >> 62 & 3
         h ^= h >> 31
         h ^= h >> 15
         h &= mask

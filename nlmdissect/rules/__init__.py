@@ -112,6 +112,7 @@ RULES: tuple[Rule, ...] = (
     encrypted_bodies,
     no_lock_traffic,
 )
+TOO_MUCH = "too much to look at: requests, locks, waits or notices beside each other without end"
 BY_CODE = {rule.code: rule for rule in RULES}
 
 
@@ -154,12 +155,14 @@ def _run(rule: Rule, history: History) -> RuleResult:
                 case Judged(count):
                     result.judged += count
     except TooMuchError:
-        result.reasons.append("too many requests about the same ranges")
+        history.dealings.looks.over = True
     except Exception:
         result.error = traceback.format_exc(limit=-3)
     finally:
+        if history.dealings.looks.over:
+            result.reasons.append(TOO_MUCH)
         history.dealings.looks = history.walked.looks = Looks()  # others may look at everything
     return result
 
 
-__all__ = ["BY_CODE", "RULES", "find_rule", "run"]
+__all__ = ["BY_CODE", "RULES", "TOO_MUCH", "find_rule", "run"]

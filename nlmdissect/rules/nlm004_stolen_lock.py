@@ -33,10 +33,11 @@ def stolen_lock(history: History) -> Iterator[Verdict]:
     by: dict[tuple[int, int, int], list[Grant]] = {}
     for fate in history.walked.table.fates:
         yield Judged(1 if fate.piece.known else 0)
-    for theft in history.walked.table.thefts:
-        if gone_elsewhere(history, theft):
-            continue  # NLM006 says what is not known
-        by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)
+    with history.dealings.looks.until_enough():
+        for theft in history.walked.table.thefts:
+            if gone_elsewhere(history, theft):
+                continue  # NLM006 says what is not known
+            by.setdefault((theft.file.server, theft.owner.client, theft.by.client), []).append(theft)
     for thefts in by.values():
         yield _finding(history, thefts)
 

@@ -33,12 +33,13 @@ def released_without_restart(history: History) -> Iterator[Verdict]:
     """
     by: dict[tuple[int, int], list[Grant]] = {}
     yield Judged(sum(1 for step in history.walked.loud if step.event == "notified_alive"))
-    for grant in history.walked.table.thefts:
-        if notice := gone_elsewhere(history, grant):
-            who, there = words.host(history, grant.owner.client), history.names.address(notice.sender)
-            yield NotAssessed(f"whether {who}, silent since frame {notice.at.frame}, came back as {there}")
-        elif grant.before is H.EXPOSED:
-            by.setdefault((grant.file.server, grant.owner.client), []).append(grant)
+    with history.dealings.looks.until_enough():
+        for grant in history.walked.table.thefts:
+            if notice := gone_elsewhere(history, grant):
+                who, there = words.host(history, grant.owner.client), history.names.address(notice.sender)
+                yield NotAssessed(f"whether {who}, silent since frame {notice.at.frame}, came back as {there}")
+            elif grant.before is H.EXPOSED:
+                by.setdefault((grant.file.server, grant.owner.client), []).append(grant)
     for (server, client), grants in by.items():
         first = grants[0]
         end = max(g.at.time for g in grants)

@@ -55,27 +55,29 @@ def unanswered_granted(history: History) -> Iterator[Verdict]:
     clients check that rpc.lockd runs.
     """
     found: dict[tuple[int, int], list[_Case]] = {}
-    for callback in history.dealings.callbacks:
-        yield Judged()
-        r = callback.request
-        in_time = callback.answer is not None and callback.answer.at.time - r.at.time <= PATIENCE
-        heard = callback.next is not None and callback.next.request.op is Op.UNLOCK
-        if in_time or heard or callback.needless:
-            continue
-        until = _until(callback)
-        if until > history.extent.last:
-            yield NotAssessed(f"the capture ends {(history.extent.last - r.at.time) / SECOND:.0f} s after a callback")
-            continue
-        if sight := history.visibility.all((r.client, r.server), (V.BOTH_WAYS,), r.at.time, until):
-            yield NotAssessed(sight[0].why)
-            continue
-        case = _case(history, callback, until)
-        if _content(history, case):
-            yield NotAssessed(
-                f"frame {r.at.frame}: a callback without an answer, but the waiter stopped polling, and lives"
-            )
-        else:
-            found.setdefault((r.server, r.client), []).append(case)
+    with history.dealings.looks.until_enough():
+        for callback in history.dealings.callbacks:
+            yield Judged()
+            r = callback.request
+            in_time = callback.answer is not None and callback.answer.at.time - r.at.time <= PATIENCE
+            heard = callback.next is not None and callback.next.request.op is Op.UNLOCK
+            if in_time or heard or callback.needless:
+                continue
+            until = _until(callback)
+            if until > history.extent.last:
+                left = (history.extent.last - r.at.time) / SECOND
+                yield NotAssessed(f"the capture ends {left:.0f} s after a callback")
+                continue
+            if sight := history.visibility.all((r.client, r.server), (V.BOTH_WAYS,), r.at.time, until):
+                yield NotAssessed(sight[0].why)
+                continue
+            case = _case(history, callback, until)
+            if _content(history, case):
+                yield NotAssessed(
+                    f"frame {r.at.frame}: a callback without an answer, but the waiter stopped polling, and lives"
+                )
+            else:
+                found.setdefault((r.server, r.client), []).append(case)
     for cases in found.values():
         yield _finding(history, cases)
 

@@ -48,21 +48,22 @@ def abandoned_wait(history: History) -> Iterator[Verdict]:
     service does.
     """
     found: dict[tuple[int, int, bool], list[_Case]] = {}
-    for wait in history.walked.waits:
-        yield Judged()
-        r = wait.request
-        if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
-            yield NotAssessed(TOO_MANY)
-            continue
-        if wait.ended is not None or wait.freed is not None:
-            continue
-        if any(c.request.at > r.at for c in history.dealings.callbacks_of(r)):
-            continue
-        asked = max([r.sends[-1].at, *(s.at for s in history.dealings.about(r, r.at) if s.request.op is Op.LOCK)])
-        quiet, poll = history.extent.last - asked.time, history.kind(r.client).poll * SECOND
-        stopped = quiet > 2 * poll + MARGIN
-        if stopped or (quiet <= poll + MARGIN and history.extent.last - wait.since.time >= WORTH_TELLING):
-            found.setdefault((r.server, r.client, stopped), []).append(_Case(wait, asked, stopped))
+    with history.dealings.looks.until_enough():
+        for wait in history.walked.waits:
+            yield Judged()
+            r = wait.request
+            if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
+                yield NotAssessed(TOO_MANY)
+                continue
+            if wait.ended is not None or wait.freed is not None:
+                continue
+            if any(c.request.at > r.at for c in history.dealings.callbacks_of(r)):
+                continue
+            asked = max([r.sends[-1].at, *(s.at for s in history.dealings.about(r, r.at) if s.request.op is Op.LOCK)])
+            quiet, poll = history.extent.last - asked.time, history.kind(r.client).poll * SECOND
+            stopped = quiet > 2 * poll + MARGIN
+            if stopped or (quiet <= poll + MARGIN and history.extent.last - wait.since.time >= WORTH_TELLING):
+                found.setdefault((r.server, r.client, stopped), []).append(_Case(wait, asked, stopped))
     for (server, client, stopped), cases in found.items():
         if stopped or (server, client, True) not in found:  # one finding for each pair: the worse one
             yield _finding(history, cases)

@@ -60,15 +60,16 @@ def lost_unlock(history: History) -> Iterator[Verdict]:
     """
     yield Judged(int(history.requests.is_a(Op.UNLOCK).sum()))
     found: dict[tuple[int, int], list[_Case]] = {}
-    for file, owner, piece in history.walked.table.of():
-        if piece.state is not H.RELEASING:
-            continue
-        case = _case(history, file, owner, piece)
-        why = _too_soon(history, case) if case is not None else ""
-        if why:
-            yield NotAssessed(why)
-        elif case is not None:
-            found.setdefault((file.server, owner.client), []).append(case)
+    with history.dealings.looks.until_enough():
+        for file, owner, piece in history.walked.table.of():
+            if piece.state is not H.RELEASING:
+                continue
+            case = _case(history, file, owner, piece)
+            why = _too_soon(history, case) if case is not None else ""
+            if why:
+                yield NotAssessed(why)
+            elif case is not None:
+                found.setdefault((file.server, owner.client), []).append(case)
     for cases in found.values():
         yield _finding(history, cases)
 

@@ -8,6 +8,7 @@ from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Seve
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.history.waits import Wait
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.hosts.visibility import V
 from nlmdissect.machines.ranges import Piece
@@ -58,14 +59,13 @@ def missing_client_notify(history: History) -> Iterator[Verdict]:
         if end - row.boot.not_after.time < PATIENCE:
             yield NotAssessed(f"the capture ends too soon after the restart of {words.host(history, row.boot.host)}")
             continue
-        still = stuck(history, row)
-        kept = {id(piece) for _, _, piece in still}
+        kept = {id(piece) for _, _, piece in stuck(history, row)}
         left = [item for item in row.left if id(item[2]) in kept or _given_back(history, row, *item)]
         if left:
-            yield _finding(history, row, left, end)
+            yield _finding(history, row, left, id(left[0][2]) in kept, end)
 
 
-def _finding(history: History, row: Recovery, left: list[Left], end: int) -> Finding:
+def _finding(history: History, row: Recovery, left: list[Left], still: bool, end: int) -> Finding:
     boot, client, server = row.boot, row.boot.host, row.peer
     harmed = _harmed(history, row, left)
     start = boot.not_before.time if boot.not_before else boot.not_after.time
@@ -76,7 +76,7 @@ def _finding(history: History, row: Recovery, left: list[Left], end: int) -> Fin
     tried = [Evidence(look.at, f"asks for the server's statd{words.port_text(look.port)}") for look in row.lookups]
     asked = f"; it asked for the server's statd and got {'a port' if unsent else 'no answer'}" if tried else ""
     first = left[0]
-    holds = "still holds" if first in stuck(history, row) else "held on to"
+    holds = "still holds" if still else "held on to"
     more = f" and {len(left) - 1} more" if len(left) > 1 else ""
     proof = [words.granted(history, *item) for item in left]
     return Finding(
@@ -102,16 +102,28 @@ def _finding(history: History, row: Recovery, left: list[Left], end: int) -> Fin
 
 def _harmed(history: History, row: Recovery, left: list[Left]) -> list[Evidence]:
     """Requests that were refused, or wait, over what the former life holds: each once."""
-    found: dict[At, Evidence] = {}
+    waits: dict[int, Wait] = {}
+    refused: dict[int, tuple[Request, At | None]] = {}  # a record is made once
     for file, owner, piece in left:
         for w in history.walked.waits_over(file, piece.start, piece.end):
-            at = w.last
-            if at is not None and at >= row.boot.not_after and conflicting(w.request, owner, piece):
-                found[at] = Evidence(at, f"{words.host(history, w.request.client)} still waits")
+            if conflicting(w.request, owner, piece):
+                waits[w.number] = w
         for r in history.dealings.over(*file, piece.start, piece.end):
-            if r.op is Op.LOCK and conflicting(r, owner, piece) and (at := _refused(history, row, r)) is not None:
-                found[at] = Evidence(at, f"{words.host(history, r.client)} svid {r.svid} is refused")
-    return [*found.values()]
+            if r.op is Op.LOCK and id(r) not in refused and conflicting(r, owner, piece):
+                refused[id(r)] = r, _refused(history, row, r)
+    who = words.host
+    return [
+        *(
+            Evidence(w.last, f"{who(history, w.request.client)} still waits")
+            for w in waits.values()
+            if w.last is not None and w.last >= row.boot.not_after
+        ),
+        *(
+            Evidence(at, f"{who(history, r.client)} svid {r.svid} is refused")
+            for r, at in refused.values()
+            if at is not None
+        ),
+    ]
 
 
 def _refused(history: History, row: Recovery, r: Request) -> At | None:

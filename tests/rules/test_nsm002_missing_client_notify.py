@@ -6,6 +6,7 @@ import pytest
 from support.told import told
 
 from nlmdissect.findings import Outcome, Severity
+from nlmdissect.history import looks
 from nlmdissect.rules import BY_CODE
 
 NSM002 = BY_CODE["NSM002"]
@@ -340,3 +341,18 @@ def test_the_server_has_given_it_to_another():
     story = told(NSM002, HELD, NEW_LIFE, taken, later)
     assert story.says == []
     assert story.outcome is Outcome.CLEAN
+
+
+def test_many_locks_and_many_refusals(monkeypatch: pytest.MonkeyPatch):
+    """Whether a refusal is in order is found out once, not for each lock that is in its way."""
+    monkeypatch.setattr(looks, "LOOKS", 20_000)
+    locks = "\n".join(
+        f"{2 * n + 1} client1 > server NLM_LOCK fh=A oh=7 range={2 * n}-{2 * n} state=3\n{2 * n + 2} server > client1 NLM4_GRANTED"
+        for n in range(30)
+    )
+    polls = "\n".join(
+        f"{n} +1s client2 > server NLM_LOCK fh=A oh=1\n{n + 1} server > client2 NLM4_DENIED" for n in range(63, 183, 2)
+    )
+    story = told(NSM002, locks, "61 +60s client1 > server NLM_LOCK fh=B oh=1 state=5\n62 server > client1 NLM4_GRANTED", polls)
+    assert [says.partition(":")[0] for says in story.says] == ["error confirmed server=server client=client1"]
+    assert "60 requests were refused" in story.findings[0].consequence
