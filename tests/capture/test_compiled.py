@@ -218,6 +218,19 @@ def test_what_is_kept_takes_no_other_arrays(folder: Path) -> None:
             walk(data, 0, 64, False, 16, 8, 1000, wrong)
 
 
+def test_what_is_kept_gives_one_number_where_there_is_one(folder: Path) -> None:
+    import numpy as np
+
+    code = compiled.machine_code(folder)
+    keys, room = np.array([7, -1, 7, 2**62, -1, 2**62 + 2**31]), 1 << 6
+    first, which = np.zeros(6, np.int64), np.zeros(6, np.int64)
+    assert code[loops.number_keys](keys, np.zeros(room, np.int64), 0x2545F491, first, which) == 4
+    assert (first[:4].tolist(), which.tolist()) == ([0, 1, 3, 5], [0, 1, 0, 2, 1, 3])
+    words = np.zeros(3, np.int64)
+    code[loops.read_words](np.frombuffer(b"\1\2\3\4\xff\xff\xff\xfe", np.uint8), np.array([0, 1, 4]), 1 << 31, words)
+    assert words.tolist() == [0x01020304, 0x020304FF, -2]
+
+
 def test_damaged_code_is_not_run(folder: Path, tmp_path: Path) -> None:
     for damage in (lambda code: code[:-1], lambda code: code[:40] + b"?" + code[41:], lambda code: b""):
         for file in folder.iterdir():
