@@ -6,7 +6,7 @@ import random
 import struct
 from collections.abc import Callable
 
-from support.packets import TCP, UDP, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
+from support.packets import TCP, UDP, dns_answer, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
 
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
@@ -286,15 +286,39 @@ def everybody(n: int) -> Frames:
     return [*frames, *asked(2 * n, lock(start=2**40), time=3600.0)]
 
 
+def resolvers(n: int) -> Frames:
+    """DNS tells of very many names, and as many notices have one of them."""
+    frames: Frames = []
+    for i in range(n):
+        said = dns_answer(i, f"server-{i}.x", 1, [(f"server-{i}.x", 1, bytes([10, 0, 0, 10]))])
+        frames.append((i * 1e-3, datagram("10.0.0.2", CLIENT, 53, 5353, said)))
+        frames += asked(i, lock(caller=b"c", start=20 * i), client=address(i), time=n * 1e-3 + i * 1e-3)
+    for i in range(n):
+        who = OTHER if i % 2 else SERVER
+        frames += notice(n + i, who, address(i), b"server-%d" % i, time=n * 1e-2 + 10 + i * 1e-3)
+    return sorted([*frames, *asked(9 * n, lock(start=2**40), client=OTHER, time=n * 1e-2 + 7200)], key=lambda f: f[0])
+
+
+def many_names(n: int) -> Frames:
+    """A host under very many names calls others back."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"name-%d" % i, start=20 * i), client=SERVER, server=OTHER, time=i * 1e-3)
+    for i in range(n):
+        frames += callback(n + i, 20 * i, b"n%d" % i, time=n * 1e-3 + i * 1e-3)
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
-    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
+    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
+    endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers,
+    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers,
+    untold, watchers, resolvers, many_names,
 )  # fmt: skip
 
 
@@ -329,6 +353,27 @@ def asked(
     return [
         (time, datagram(client, server, 700, 4045, call(xid, procedure, body))),
         (time + 1e-5, datagram(server, client, 4045, 700, answer)),
+    ]
+
+
+def callback(
+    xid: int, start: int, caller: bytes, cookie: bytes = b"c", *, status: int = GRANTED, time: float = 0.0
+) -> Frames:
+    """A GRANTED with its answer."""
+    body = opaque(cookie) + struct.pack(">I", 1) + _range(caller, 1, start, 10)
+    answer = rpc_reply(xid, opaque(b"c") + struct.pack(">I", status))
+    return [
+        (time, datagram(SERVER, CLIENT, 701, 4045, rpc_call(xid, NLM, 4, 5, body))),
+        (time + 1e-5, datagram(CLIENT, SERVER, 4045, 701, answer)),
+    ]
+
+
+def notice(xid: int, sender: str, receiver: str, name: bytes, state: int = 9, *, time: float = 0.0) -> Frames:
+    """An SM_NOTIFY with its answer."""
+    said = rpc_call(xid, NSM, 1, 6, opaque(name) + struct.pack(">i", state))
+    return [
+        (time, datagram(sender, receiver, 700, 662, said)),
+        (time + 1e-5, datagram(receiver, sender, 662, 700, rpc_reply(xid))),
     ]
 
 
