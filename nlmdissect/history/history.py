@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -193,7 +194,7 @@ def build(
         defects.append(Defect(0, 0, "locks", "restarted_too_often", often))
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked.where(asked.is_a(Op.FREE_ALL)):
-        freed[r.client, r.server].append(r.at)
+        insort(freed[r.client, r.server], r.at)
     kinds = {host: guess.kind for host, guess in guessed.items()}
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)

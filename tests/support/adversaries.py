@@ -309,16 +309,28 @@ def many_names(n: int) -> Frames:
     return frames
 
 
+def told(n: int) -> Frames:
+    """A server restarts and tells each client under another name; every other one reclaims."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        frames += notice(n + i, SERVER, address(i), b"name-%d" % i, time=n * 1e-3 + 10 + i * 1e-3)
+    for i in range(0, n, 2):
+        again = lock(caller=b"c%d" % i, start=20 * i, reclaim=1)
+        frames += asked(2 * n + i, again, client=address(i), time=n * 1e-2 + 20 + i * 1e-3)
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names,
+    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers, resolvers, many_names,
+    untold, watchers, resolvers, many_names, told,
 )  # fmt: skip
 
 
