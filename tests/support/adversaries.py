@@ -321,16 +321,27 @@ def told(n: int) -> Frames:
     return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
 
 
+def refused_callbacks(n: int) -> Frames:
+    """One wait that is polled very often, and as many callbacks that its client refuses."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(2 * i, lock(block=1), status=BLOCKED, time=i * 1.0)
+    for i in range(n):
+        frames += callback(2 * i + 1, 0, b"nfs-server", b"%d" % i, status=DENIED, time=n * 1.0 + i)
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
+    refused_callbacks,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers, resolvers, many_names, told,
+    untold, watchers, resolvers, many_names, told, refused_callbacks,
 )  # fmt: skip
 
 
