@@ -331,17 +331,27 @@ def refused_callbacks(n: int) -> Frames:
     return frames
 
 
+def two_behind(n: int) -> Frames:
+    """Two hosts behind one address, whose locks of one file overlap."""
+    frames: Frames = []
+    for i in range(2 * n):
+        name, cookie = (b"client-b", b"client-a")[i % 2], struct.pack(">I", 2 * n - i)
+        body = opaque(cookie) + struct.pack(">II", 0, 1) + opaque(name) + opaque(b"F" * 28) + opaque(b"1@" + name)
+        frames += asked(i, body + struct.pack(">IQQIi", 1, 5 * i, 10, 0, 0), time=i * 1e-3)
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
-    refused_callbacks,
+    refused_callbacks, two_behind,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers, resolvers, many_names, told, refused_callbacks,
+    untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind,
 )  # fmt: skip
 
 
