@@ -11,7 +11,7 @@ from support.packets import TCP, UDP, dns_answer, ethernet, ipv4, opaque, record
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
 LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
-GRANTED, DENIED, BLOCKED = 0, 1, 3
+GRANTED, DENIED, NOLOCKS, BLOCKED = 0, 1, 2, 3
 
 Frames = list[tuple[float, bytes]]
 
@@ -341,17 +341,35 @@ def two_behind(n: int) -> Frames:
     return frames
 
 
+def no_locks(n: int) -> Frames:
+    """Every client is refused with DENIED_NOLOCKS."""
+    return [
+        f for i in range(n) for f in asked(i, lock(caller=b"c%d" % i), client=address(i), status=NOLOCKS, time=i * 1e-3)
+    ]
+
+
+def refused_reclaims(n: int) -> Frames:
+    """A restart, and reclaims that are refused, of locks that others get."""
+    frames = notice(1, SERVER, CLIENT, b"nfs-server")
+    for i in range(n):
+        mine, theirs = lock(start=20 * i, reclaim=1), lock(start=20 * i, caller=b"client-b")
+        frames += asked(4 * i + 2, mine, status=DENIED if i % 2 else GRANTED, time=1 + i * 1e-3)
+        frames += asked(4 * i + 3, lock(start=2**40 + 20 * i, state=3), time=100 + n * 1e-3 + i * 1e-3)
+        frames += asked(4 * i + 4, theirs, client=OTHER, time=200 + n * 1e-2 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
-    refused_callbacks, two_behind,
+    refused_callbacks, two_behind, no_locks, refused_reclaims,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind,
+    untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
 )  # fmt: skip
 
 
