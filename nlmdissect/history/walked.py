@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from nlmdissect.history.calm import Calm
 from nlmdissect.history.fates import File, Owner, Row
@@ -18,6 +20,7 @@ from nlmdissect.machines.request import REQUEST, R
 from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.requests import Answer, Request
 
+K = TypeVar("K")
 MACHINES = (REQUEST.name, HOLD.name, MONITOR.name)
 
 
@@ -54,6 +57,7 @@ class Walked:
     _holds: list[Row] = field(default_factory=list)
     _holds_of: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
     _waits_of: dict[File, Spans] = field(default_factory=dict)  # places in ``waits``
+    _reclaims_of: dict[tuple[File, Owner], Spans] = field(default_factory=dict)  # places in ``reclaims``
 
     @property
     def hold_count(self) -> int:
@@ -85,8 +89,18 @@ class Walked:
                     self._waits_of.setdefault(File(r.server, r.fh), Spans()).add(r.start, r.end, place)
         return [self.waits[place] for place in self._over(self._waits_of, file, start, end)]
 
-    def _over(self, of: dict[File, Spans], file: File, start: int, end: int) -> list[int]:
-        spans = of.get(file)
+    def reclaims_over(self, file: File, owner: Owner, start: int, end: int) -> list[Reclaim]:
+        """The reclaims of an owner that overlap a range of a file, in order. Raises TooMuchError."""
+        if not self._reclaims_of:
+            for place, reclaim in enumerate(self.reclaims):
+                r = reclaim.request
+                whose = File(r.server, r.fh), Owner(r.client, r.oh, r.svid)
+                if r.start <= r.end:
+                    self._reclaims_of.setdefault(whose, Spans()).add(r.start, r.end, place)
+        return [self.reclaims[place] for place in self._over(self._reclaims_of, (file, owner), start, end)]
+
+    def _over(self, of: Mapping[K, Spans], key: K, start: int, end: int) -> list[int]:
+        spans = of.get(key)
         found = sorted(spans.over(start, end)) if spans is not None else []
         self.looks.spend(len(found))
         return found
