@@ -15,6 +15,7 @@ from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
+from nlmdissect.capture.signals import Signals
 from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings, dealings
@@ -32,7 +33,7 @@ from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.guesses import NO_GUESS, Guess, guesses
 from nlmdissect.hosts.implementations import Implementation
 from nlmdissect.hosts.lives import Lives, lives
-from nlmdissect.hosts.lookups import Lookup, lookups
+from nlmdissect.hosts.lookups import Lookups, lookups
 from nlmdissect.hosts.loopback import Loopback, loopback
 from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
@@ -58,7 +59,7 @@ class History:
 
     sources: tuple[Source, ...]
     traffic: Traffic
-    signals: list[Signal]
+    signals: Signals
     defects: list[Defect]
     texts: Texts
     calls: Calls
@@ -73,7 +74,7 @@ class History:
     lives: Lives
     deaths: dict[int, Death]
     moves: dict[int, Move]
-    lookups: list[Lookup]
+    lookups: Lookups
     extent: Extent
     visibility: Visibility
     notices: Notices
@@ -201,7 +202,7 @@ def build(
     return History(
         sources=sources,
         traffic=traffic,
-        signals=signals,
+        signals=Signals(signals),
         defects=defects,
         texts=texts,
         calls=calls,

@@ -187,7 +187,7 @@ def _back(history: History, server: int, client: int, cases: list[_Case]) -> Try
 
 def _last_heard(history: History, host: int) -> int:
     packets = [span.last for span in history.traffic.said(host)]
-    arp = [s.at.time for s in history.signals if s.kind is Kind.ARP and s.src == host]
+    arp = [s.at.time for s in history.signals.of(Kind.ARP, (host,))[-1:]]
     return max([*packets, *arp], default=0)
 
 

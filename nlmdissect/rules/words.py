@@ -154,9 +154,7 @@ def heard_after(history: History, host: int, time: int) -> bool:
     if history.extent.last - time < ROOM:
         return True
     end = _end_of_life(history, host, time)
-    return _heard(history, host, time, end) or any(
-        s.kind is Kind.ARP and s.src == host and time < s.at.time < end for s in history.signals
-    )
+    return _heard(history, host, time, end) or bool(history.signals.of(Kind.ARP, (host,), time, end))
 
 
 def alive(history: History, peer: int, boot: Boot) -> bool:

@@ -6,12 +6,26 @@ import random
 import struct
 from collections.abc import Callable
 
-from support.packets import TCP, UDP, dns_answer, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
+from support.packets import (
+    ICMP,
+    TCP,
+    UDP,
+    dns_answer,
+    ethernet,
+    ipv4,
+    opaque,
+    record_mark,
+    rpc_call,
+    rpc_reply,
+    tcp,
+    udp,
+    unreachable,
+)
 
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
 LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
-GRANTED, DENIED, NOLOCKS, BLOCKED = 0, 1, 2, 3
+GRANTED, DENIED, NOLOCKS, BLOCKED, GRACE = 0, 1, 2, 3, 4
 
 Frames = list[tuple[float, bytes]]
 
@@ -359,17 +373,43 @@ def refused_reclaims(n: int) -> Frames:
     return sorted(frames, key=lambda f: f[0])
 
 
+def unregistered(n: int) -> Frames:
+    """A server restarts, and very many clients ask for its lockd, which is not there."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        looks = rpc_call(n + i, PORTMAP, 2, 3, struct.pack(">4I", NLM, 4, 17, 0))
+        frames.append((n * 1e-3 + 11 + i * 1e-3, datagram(address(i), SERVER, 700, 111, looks)))
+        none = datagram(SERVER, address(i), 111, 700, rpc_reply(n + i, bytes(4)))
+        frames.append((n * 1e-3 + 11 + i * 1e-3 + 1e-5, none))
+    frames += notice(9 * n, SERVER, CLIENT, b"nfs-server", time=n * 1e-3 + 10)
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n + 1, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def misdirected(n: int) -> Frames:
+    """A server restarts and tells very many clients, of whom each says that nobody listens."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i), client=address(i), time=i * 1e-3)
+        at = n * 1e-3 + 10 + i * 1e-3
+        frames += notice(n + i, SERVER, address(i), b"nfs-server", time=at)[:1]
+        error = unreachable(ipv4(SERVER, address(i), UDP, udp(700, 662, bytes(8))))
+        frames.append((at + 1e-4, ethernet(ipv4(address(i), SERVER, ICMP, error))))
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
-    refused_callbacks, two_behind, no_locks, refused_reclaims,
+    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
+    unregistered, misdirected,
 )  # fmt: skip
 
 
