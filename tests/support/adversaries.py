@@ -398,18 +398,28 @@ def misdirected(n: int) -> Frames:
     return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
 
 
+def stale(n: int) -> Frames:
+    """A server that restarts again and again, and announces one state for ever."""
+    frames: Frames = []
+    for i in range(n):
+        frames += notice(3 * i, SERVER, CLIENT, b"nfs-server", 3, time=1000.0 * i)
+        frames += asked(3 * i + 1, lock(start=20 * i), status=GRACE, time=1000.0 * i + 2)
+        frames += asked(3 * i + 2, lock(start=20 * i), time=1000.0 * i + 300)
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
-    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected,
+    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
-    unregistered, misdirected,
+    unregistered, misdirected, stale,
 )  # fmt: skip
 
 
