@@ -9,10 +9,11 @@ import numpy as np
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.groups import groups
-from nlmdissect.history.dealings import RPC_ERRORS, who
+from nlmdissect.history.dealings import RPC_ERRORS, Who, who
 from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import GRANTED, Op, Request, final
 from nlmdissect.rules import assumptions, requested, words
 
@@ -23,6 +24,7 @@ SHOWN = 3
 NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything but GRANTED may be tried again
 
 
+FEW = 100  # LOCKs of one owner that are looked through for those inside a range
 _Key = tuple[Op, bool, int, int, int, int, int, int, bool, bool]
 
 
@@ -65,17 +67,24 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     lock daemon.
     """
     asked: dict[_Key, _Asked] = {}
-    waiting: dict[tuple[int, int, int, int], set[_Key]] = {}  # the LOCKs of an owner
+    waiting: Ranged[Who] = Ranged(FEW)  # the LOCKs of an owner
+    keys: list[_Key] = []
+    numbers: dict[_Key, int] = {}  # of what was asked
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
     yield Judged(int(history.requests.sends[history.requests.said.readable].sum()))
     for at, r in _sends(history):
         if _ends_a_wait(r):
-            for key in [key for key in waiting.get(who(r), ()) if r.start <= key[6] and key[7] <= r.end]:
-                waiting[who(r)].discard(key)
-                asked.pop(key, None)
+            near = [(number, keys[number]) for number in waiting.near(who(r), r.start, r.end)]
+            for number, key in near:
+                if r.start <= key[6] and key[7] <= r.end:
+                    waiting.discard(who(r), number)
+                    asked.pop(key, None)
         key = (r.op, r.asynchronous, r.server, r.client, r.fh, r.svid, r.start, r.end, r.exclusive, r.reclaim)
         if r.op is Op.LOCK:
-            waiting.setdefault(who(r), set()).add(key)
+            if key not in numbers:
+                numbers[key] = len(keys)
+                keys.append(key)
+            waiting.add(who(r), numbers[key], r.start, r.end)
         before = asked.get(key)
         if before is None or _settled(before.request, at):
             asked[key] = _Asked(r, _Series(r, [at]))

@@ -136,7 +136,7 @@ def _finding(history: History, server: int, host: int, a: Voice, b: Voice, sure:
     if shared:
         start, end = shared[0].first.granted.time, shared[-1].second.granted.time
     doubts = history.visibility.all((host, server), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), start, end)
-    sure = sure and not any(b.host == host and start < b.not_after.time < end for b in history.boots)
+    sure = sure and not any(start < b.not_after.time < end for b in history.boots.of(host))
     held = [
         Evidence(row.granted, f"{words.kind_of(row.exclusive)} {words.span_text(row.start, row.end)} granted to {name}")
         for pair in shared

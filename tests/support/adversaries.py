@@ -24,7 +24,7 @@ from support.packets import (
 
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
-LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
+LOCK, CANCEL, UNLOCK, LOCK_MSG = 2, 3, 4, 7
 GRANTED, DENIED, NOLOCKS, BLOCKED, GRACE = 0, 1, 2, 3, 4
 
 Frames = list[tuple[float, bytes]]
@@ -408,18 +408,51 @@ def stale(n: int) -> Frames:
     return frames
 
 
+def copies(n: int) -> Frames:
+    """One request under very many xids, each sent twice and answered twice."""
+    frames: Frames = []
+    for i in range(n):
+        for time in (1.0 * i, i + 0.1):
+            frames.append((time, datagram(CLIENT, SERVER, 700, 4045, call(i, LOCK, lock(block=1)))))
+            waits = rpc_reply(i, opaque(b"c") + struct.pack(">I", BLOCKED))
+            frames.append((time + 0.5, datagram(SERVER, CLIENT, 4045, 700, waits)))
+    return sorted(frames, key=lambda f: f[0])
+
+
+def cancels(n: int) -> Frames:
+    """CANCELs of a client that takes DENIED for a lock, and as many locks of somebody else."""
+    frames: Frames = []
+    for i in range(n):
+        head = opaque(b"abcd") + struct.pack(">II", 0, 1) + opaque(b"client-a") + opaque(b"F" * 28)
+        gives_up = head + opaque(b"1000@client-a") + struct.pack(">IQQ", 1000, 20 * i, 10)
+        frames += asked(2 * i, gives_up, CANCEL, status=DENIED, time=i * 1e-3)
+        other = lock(caller=b"client-b", start=2**40 + 20 * i)
+        frames += asked(2 * i + 1, other, client=OTHER, time=n * 1e-3 + 1 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
+def unlocks(n: int) -> Frames:
+    """An owner of very many locks, who unlocks what it never had."""
+    frames = [(0.0, datagram(CLIENT, SERVER, 700, 4045, call(0, LOCK, lock(start=2**40))))]
+    for i in range(n):
+        frames += asked(2 * i + 1, lock(start=20 * i), time=1 + i * 1e-3)
+        frames += asked(2 * i + 2, unlock(2**41 + 20 * i, 10), UNLOCK, time=1 + n * 1e-3 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
     endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
-    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale,
+    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
+    unlocks,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
-    unregistered, misdirected, stale,
+    unregistered, misdirected, stale, copies, cancels, unlocks,
 )  # fmt: skip
 
 
