@@ -38,7 +38,7 @@ from nlmdissect.hosts.loopback import Loopback, loopback
 from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
 from nlmdissect.hosts.reach import Unreached, unreached
-from nlmdissect.hosts.signs import Sign, signs
+from nlmdissect.hosts.signs import Sign, Signs, signs
 from nlmdissect.hosts.verifiers import verifiers
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
@@ -67,7 +67,7 @@ class History:
     requests: Requests
     names: Names
     guesses: dict[int, Guess]
-    signs: list[Sign]
+    signs: Signs
     boots: Boots
     stray: list[Sign]
     unreached: list[Unreached]

@@ -252,7 +252,7 @@ def _apart(times: Iterable[At]) -> tuple[At, ...]:
 def _heard(traffic: Traffic, run: Unreached) -> bool:
     """Whether the asked host sent anything to anybody during the run, or soon after it."""
     first, last = run.tries[0].time, run.tries[-1].time + ALIVE
-    return any(s.first < last and s.last > first + SOON for s in traffic.said(run.path.callee))
+    return traffic.heard(run.path.callee, first + SOON, last)
 
 
 def _restarted(boots: Boots, run: Unreached) -> bool:

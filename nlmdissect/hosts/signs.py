@@ -6,8 +6,9 @@ different kinds. They are read from calls and signals, never from lock state.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum, auto
 from typing import NamedTuple
 
@@ -73,6 +74,22 @@ class Sign(NamedTuple):
     began: int = 0  # RESET, CLOSED: when the connection began (ns); verifiers: when the old one was last seen
 
 
+class Signs(list[Sign]):
+    """All of a recording, in time order. Not changed any more once somebody asks."""
+
+    def __init__(self, found: Iterable[Sign]) -> None:
+        super().__init__(found)
+        self._telling: dict[int, list[At]] = {}  # those that tell of a restart, by host
+
+    def tell(self, host: int, after: At, until: At) -> bool:
+        """Whether anything says, if not enough, that a host restarted after one moment and not after another."""
+        for sign in () if self._telling else self:
+            if sign.what in STRENGTH and sign.what is not What.LOOKUP:
+                self._telling.setdefault(sign.host, []).append(sign.at)
+        of = self._telling.get(host, [])
+        return bisect_right(of, after) < bisect_right(of, until)
+
+
 def signs(
     calls: Calls,
     texts: Texts,
@@ -81,7 +98,7 @@ def signs(
     streams: list[Stream],
     names: Names,
     verifiers: Verifiers,
-) -> list[Sign]:
+) -> Signs:
     """All signs of all hosts, in time order. Of ordinary answers of one server that follow each other without another
     sign of it, the first and the last are enough.
     """
@@ -94,7 +111,7 @@ def signs(
     found += _verifiers(verifiers)
     found += _moves(signals, names)
     found = [*_answers(requests, _beside(requests, ordinary, found)), *found]
-    return sorted(found, key=lambda sign: sign.at)
+    return Signs(sorted(found, key=lambda sign: sign.at))
 
 
 def _ordinary(requests: Requests) -> Bools:

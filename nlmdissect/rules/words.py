@@ -174,7 +174,7 @@ def silence(history: History, peer: int, boot: Boot) -> str:
 
 
 def _heard(history: History, host: int, after: int, before: int) -> bool:
-    return any(span.last > after and span.first < before for span in history.traffic.said(host))
+    return history.traffic.heard(host, after, before)
 
 
 def _end_of_life(history: History, host: int, time: int) -> int:

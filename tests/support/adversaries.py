@@ -10,6 +10,7 @@ from support.packets import (
     ICMP,
     TCP,
     UDP,
+    arp,
     dns_answer,
     ethernet,
     ipv4,
@@ -440,6 +441,29 @@ def unlocks(n: int) -> Frames:
     return sorted(frames, key=lambda f: f[0])
 
 
+def dead(n: int) -> Frames:
+    """Very many holders that ARP does not find, and one who is refused because of them."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(2 * i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        other = lock(caller=b"client-b", start=20 * i)
+        frames += asked(2 * i + 1, other, client=OTHER, status=DENIED, time=n * 1e-3 + 1 + i * 1e-3)
+        frames += [(n * 1e-2 + 10 + k, ethernet(arp(1, SERVER, address(i)), kind=0x806)) for k in range(3)]
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def conflicts(n: int) -> Frames:
+    """Signs of very many restarts, losses, and as many ranges that two hosts are granted."""
+    frames: Frames = []
+    for i in range(n):
+        frames += notice(i, address(i), OTHER, b"s-%d" % i, time=i * 1e-3)[:1]
+        xid = int.from_bytes(struct.pack("<I", 10 * n + 2 * i), "big")
+        frames += asked(xid, lock(start=20 * i), time=n * 1e-3 + i * 1e-3)
+        other = lock(start=20 * i, caller=b"h%d" % i)
+        frames += asked(n + i, other, client=address(n + i), time=n * 1e-3 + i * 1e-3 + 1e-4)
+    return sorted(frames, key=lambda f: f[0])
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
@@ -447,12 +471,12 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
     refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
-    unlocks,
+    unlocks, dead, conflicts,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
-    unregistered, misdirected, stale, copies, cancels, unlocks,
+    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts,
 )  # fmt: skip
 
 
