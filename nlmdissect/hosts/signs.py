@@ -17,6 +17,7 @@ import numpy as np
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.over_time import OverTime
 from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
@@ -257,22 +258,22 @@ def _connections(signals: list[Signal], streams: list[Stream]) -> Iterator[Sign]
     for stream in streams:
         if stream.tcp and any(program in (NLM, NFS) for program, _ in stream.programs):
             serving[stream.src, stream.sport, stream.dst, stream.dport].append(stream)
+    served = {flow: OverTime(of, lambda s: s.first_time, lambda s: s.last_time) for flow, of in serving.items()}
     for signal in signals:
         if signal.kind not in (Kind.RST, Kind.FIN):
             continue
-        of = serving.get((signal.dst, signal.dport, signal.src, signal.sport), ())
-        old = [s for s in of if s.first_time < signal.at.time]
-        if not old:
+        flow = signal.dst, signal.dport, signal.src, signal.sport
+        old = served[flow].last(signal.at.time) if flow in served else None
+        if old is None:
             continue
-        stream = old[-1]
-        programs = {program for program, _ in stream.programs}
+        programs = {program for program, _ in old.programs}
         service = "lockd" if NLM in programs else "nfsd"
         where = f"port {signal.sport} ({service})"
         if signal.kind is Kind.RST:
             text = f"RST from {where} to data on an old connection"
-            yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=stream.first_time)
-        elif NLM in programs and (stream.ended_by, stream.ended_time) == (signal.src, signal.at.time):
-            yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=stream.first_time)
+            yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=old.first_time)
+        elif NLM in programs and (old.ended_by, old.ended_time) == (signal.src, signal.at.time):
+            yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=old.first_time)
 
 
 def _verifiers(verifiers: Verifiers) -> Iterator[Sign]:

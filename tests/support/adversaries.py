@@ -464,6 +464,40 @@ def conflicts(n: int) -> Frames:
     return sorted(frames, key=lambda f: f[0])
 
 
+def lived_on(n: int) -> Frames:
+    """A host with very many connections that announces as many restarts."""
+    frames: Frames = []
+    for i in range(n):
+        frames.append((i * 1e-3, ethernet(ipv4(CLIENT, SERVER, TCP, tcp(1000 + i % 60_000, 2049, bytes(20), seq=5)))))
+    for i in range(n):
+        frames += notice(i, CLIENT, SERVER, b"client-a", 2 * i + 1, time=n * 1e-3 + 10 + 100.0 * i)[:1]
+    return frames
+
+
+def reset(n: int) -> Frames:
+    """One pair of ports, whose connections begin and are reset again and again."""
+    frames: Frames = []
+    for i in range(n):
+        at, data = 100.0 * i, record_mark(call(i, LOCK, lock(start=20 * i)))
+        sides = ((CLIENT, SERVER, 700, 4045), (SERVER, CLIENT, 4045, 700))
+        said = ((0, "S", b"", 0, 0), (1, "SA", b"", 0, 1), (0, "A", data, 1, 1), (1, "RA", b"", 1, 1 + len(data)))
+        for step, (side, flags, body, seq, ack) in enumerate(said):
+            src, dst, sport, dport = sides[side]
+            part = tcp(sport, dport, body, seq=i * 100_000 + seq, ack=i * 100_000 + ack, flags=flags)
+            frames.append((at + step * 0.1, ethernet(ipv4(src, dst, TCP, part))))
+    return frames
+
+
+def moved(n: int) -> Frames:
+    """A server whose address moves to another network card again and again."""
+    frames = asked(0, lock())
+    for i in range(n):
+        card = f"02:00:00:00:{i >> 8 & 255:02x}:{i & 255:02x}"
+        frames.append((100.0 * i + 100, ethernet(arp(2, SERVER, SERVER, src=card), kind=0x806)))
+        frames += notice(i + 1, SERVER, CLIENT, b"nfs-server", 2 * i + 1, time=100.0 * i + 101)
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
@@ -471,12 +505,12 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
     refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
-    unlocks, dead, conflicts,
+    unlocks, dead, conflicts, lived_on, reset, moved,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
-    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts,
+    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts, lived_on, reset, moved,
 )  # fmt: skip
 
 
