@@ -193,6 +193,8 @@ def build(
     walked = walk(calls, asked, restarts, who, heard)
     if (often := walked.table.again - AGAIN) > 0:
         defects.append(Defect(0, 0, "locks", "restarted_too_often", often))
+    if walked.left_out:
+        defects.append(Defect(0, 0, "locks", "steps_left_out", walked.left_out))
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked.where(asked.is_a(Op.FREE_ALL)):
         insort(freed[r.client, r.server], r.at)

@@ -41,7 +41,8 @@ class Reclaim:
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
     decided when the walk ended; for files that are ``crowded`` too many waited at a time to follow each. ``calm`` are
-    the holds that were not walked, and ``loud`` the steps of everything else.
+    the holds that were not walked, and ``loud`` the steps of everything else. ``left_out`` counts the requests, and the
+    hosts that another one watches, that stayed as they were over so many restarts that later ones are not among them.
     """
 
     table: LockTable
@@ -53,6 +54,7 @@ class Walked:
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
+    left_out: int = 0
     looks: Looks = field(default_factory=Looks)
     _holds: list[Row] = field(default_factory=list)
     _holds_of: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``

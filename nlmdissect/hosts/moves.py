@@ -24,7 +24,8 @@ FRAME = (1 << 40) - 1
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """``old`` and ``new`` are link-layer addresses as people write them; ``announced`` is the ARP that names the new."""
+    """``old`` and ``new`` are link-layer addresses as people write them; ``announced`` is the ARP that names the new.
+    """
 
     old: str
     new: str

@@ -498,6 +498,14 @@ def moved(n: int) -> Frames:
     return frames
 
 
+def outlived(n: int) -> Frames:
+    """Very many requests that are never answered, and as many restarts of their server."""
+    frames = open_calls(n)
+    for i in range(n):
+        frames += notice(n + i, SERVER, CLIENT, b"nfs-server", 2 * i + 1, time=n * 1e-3 + 100 + 2000.0 * i)[:1]
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
@@ -505,12 +513,12 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
     refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
-    unlocks, dead, conflicts, lived_on, reset, moved,
+    unlocks, dead, conflicts, lived_on, reset, moved, outlived,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
-    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts, lived_on, reset, moved,
+    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts, lived_on, reset, moved, outlived,
 )  # fmt: skip
 
 
