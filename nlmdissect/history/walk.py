@@ -15,7 +15,7 @@ import numpy as np
 from nlmdissect.findings import At
 from nlmdissect.history.calm import Calm, calm
 from nlmdissect.history.fates import Claim
-from nlmdissect.history.neighbours import neighbours
+from nlmdissect.history.neighbours import Neighbours
 from nlmdissect.history.open_requests import UNDECIDED, OpenRequests
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import How, Waiting, claim_of
@@ -89,6 +89,7 @@ class _Walker:
         self.done.edges = self.watching.edges
         self.states: dict[int, request.R] = {}
         self.open = OpenRequests()
+        self.neighbours = Neighbours(requests, names)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -162,7 +163,7 @@ class _Walker:
         """A host, or its lockd, restarted."""
         self.table.server_restarted(boot)
         if not boot.lived_on:
-            others = neighbours(boot, self.requests, self.names)
+            others = self.neighbours.of(boot)
             left = [item for item in self.table.held_by(boot.host) if item[1] not in others]
             self.done.left_behind[boot.number] = left
             self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after, others)

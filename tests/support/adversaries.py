@@ -506,6 +506,16 @@ def outlived(n: int) -> Frames:
     return frames
 
 
+def two_names(n: int) -> Frames:
+    """An address of two names that asks very often, and announces as many restarts."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=(b"client-a", b"client-b")[i % 2], start=20 * i), time=i * 1e-3)
+    for i in range(n):
+        frames += notice(n + i, CLIENT, SERVER, b"client-a", 2 * i + 1, time=n * 1e-3 + 100 + 2000.0 * i)[:1]
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
     fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
@@ -513,12 +523,13 @@ ALL: tuple[Callable[[int], Frames], ...] = (
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
     lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
     refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
-    unlocks, dead, conflicts, lived_on, reset, moved, outlived,
+    unlocks, dead, conflicts, lived_on, reset, moved, outlived, two_names,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
     untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
     unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts, lived_on, reset, moved, outlived,
+    two_names,
 )  # fmt: skip
 
 
