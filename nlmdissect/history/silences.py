@@ -5,12 +5,13 @@ The time in which the server restarted does not count, and a client that gave it
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings
-from nlmdissect.hosts.boot import Boots
+from nlmdissect.hosts.boot import Boot, Boots
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
 
@@ -61,9 +62,11 @@ def _silence(
 ) -> Iterator[Silence]:
     first = sends[0].at.time
     end = answer.time if answer else last
-    of = [boot for host in {r.client, r.server} for boot in boots.of(host)]
+    client, server = boots.of(r.client), boots.of(r.server)
+    of = client[bisect_right(client, first, key=_time) :]
+    of += server[bisect_right(server, first, key=_time) : bisect_right(server, end, key=_time)]
     dealings.looks.spend(len(of))
-    for boot in sorted(of, key=lambda boot: boot.number):
+    for boot in sorted({boot.number: boot for boot in of}.values(), key=lambda boot: boot.number):
         if boot.host == r.client and first < boot.not_after.time:
             end = min(end, boot.not_before.time if boot.not_before else boot.not_after.time)
         if boot.host == r.server and first < boot.not_after.time <= end:
@@ -81,3 +84,7 @@ def _gave_up(r: Request, dealings: Dealings, after: At, end: int) -> int:
         if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers:
             return said.at.time
     return end
+
+
+def _time(boot: Boot) -> int:
+    return boot.not_after.time

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -25,6 +27,7 @@ NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything b
 
 
 FEW = 100  # LOCKs of one owner that are looked through for those inside a range
+_Answered = tuple[list[At], list[int]]  # when, and the place of the last answer by then
 _Key = tuple[Op, bool, int, int, int, int, int, int, bool, bool]
 
 
@@ -68,6 +71,7 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     """
     asked: dict[_Key, _Asked] = {}
     waiting: Ranged[Who] = Ranged(FEW)  # the LOCKs of an owner
+    answered: dict[int, _Answered] = {}  # by request
     keys: list[_Key] = []
     numbers: dict[_Key, int] = {}  # of what was asked
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
@@ -86,7 +90,9 @@ def retry_storm(history: History) -> Iterator[Verdict]:
                 keys.append(key)
             waiting.add(who(r), numbers[key], r.start, r.end)
         before = asked.get(key)
-        if before is None or _settled(before.request, at):
+        if before is not None and id(before.request) not in answered:
+            answered[id(before.request)] = _answered(before.request)
+        if before is None or _settled(before.request, at, answered[id(before.request)]):
             asked[key] = _Asked(r, _Series(r, [at]))
             continue
         series = before.series
@@ -122,12 +128,18 @@ def _ends_a_wait(r: Request) -> bool:
     return r.op in (Op.UNLOCK, Op.CANCEL) or (r.op is Op.GRANTED and any(a.status == GRANTED for a in r.answers))
 
 
-def _settled(r: Request, at: At) -> bool:
+def _answered(r: Request) -> _Answered:
+    order = sorted(range(len(r.answers)), key=lambda place: r.answers[place].at)
+    return [r.answers[place].at for place in order], [*accumulate(order, max)]
+
+
+def _settled(r: Request, at: At, answered: _Answered) -> bool:
     """Whether the last answer before a moment ended what was asked."""
-    answers = [a for a in r.answers if a.at < at]
-    if not answers:
+    moments, last = answered
+    before = bisect_left(moments, at)
+    if not before:
         return False
-    status = answers[-1].status
+    status = r.answers[last[before - 1]].status
     if status in RPC_ERRORS:
         return False
     return status == GRANTED if r.op in NOT_DONE else final(status)

@@ -404,8 +404,8 @@ def stale(n: int) -> Frames:
     frames: Frames = []
     for i in range(n):
         frames += notice(3 * i, SERVER, CLIENT, b"nfs-server", 3, time=1000.0 * i)
-        frames += asked(3 * i + 1, lock(start=20 * i), status=GRACE, time=1000.0 * i + 2)
-        frames += asked(3 * i + 2, lock(start=20 * i), time=1000.0 * i + 300)
+        frames += asked(3 * i + 1, lock(), status=GRACE, time=1000.0 * i + 2)
+        frames += asked(3 * i + 2, lock(), time=1000.0 * i + 300)
     return frames
 
 
