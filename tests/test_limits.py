@@ -27,7 +27,7 @@ from nlmdissect.capture import fragments, tables, unpack
 from nlmdissect.capture.files import open_recording
 from nlmdissect.errors import CaptureError
 from nlmdissect.history import history as building
-from nlmdissect.history import looks, table, waits
+from nlmdissect.history import looks, open_requests, table, waits, watching
 from nlmdissect.history.history import History, read_history
 from nlmdissect.rules import TOO_MUCH, nlm005_orphaned_lock, nlm022_wait_cycle, run
 
@@ -122,6 +122,22 @@ def test_restarts_over_what_restarts_had_ended(tmp_path: Path, monkeypatch: pyte
     assert len(read.walked.table.fates) == 1000
     assert not list(read.walked.table.of())
     assert {row.how for row in read.walked.table.rows} == {"restarted too often"}
+
+
+def test_restarts_that_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests, and who watches whom, are the same without the steps that are left out; that they are is said."""
+    frames = [*adversaries.outlived(60), *adversaries.asked(10**6, adversaries.lock(start=2**40), time=200_000.0)]
+    read = []
+    for most in (10**6, 500):
+        for module in (open_requests, watching):
+            monkeypatch.setattr(module, "AGAIN", most)
+        read.append(worked(frames, tmp_path / "outlived.pcap")[1])
+    assert [[d.count for d in history.defects if d.reason == "steps_left_out"] for history in read] == [[], [60]]
+    undecided = [[(r.at, state) for r, state in history.walked.undecided] for history in read]
+    assert undecided[0] == undecided[1]
+    assert len(undecided[0]) == 60
+    edges = [{pair: edge.state for pair, edge in history.walked.edges.items()} for history in read]
+    assert edges[0] == edges[1]
 
 
 def test_more_waits_than_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,6 +197,8 @@ class Traffic:
     first_cut: At | None = None
     longest_cut: int = 0
     _said: dict[int, list[Span]] = field(default_factory=dict, compare=False)
+    _last: dict[int, list[int]] = field(default_factory=dict, compare=False)
+    _sent: dict[int, list[Stream]] = field(default_factory=dict, compare=False)
 
     def said(self, host: int) -> list[Span]:
         """When an endpoint was heard, in order of ``first``: the ``activity`` that it is the source of."""
@@ -202,6 +206,29 @@ class Traffic:
             for span in self.activity:
                 self._said.setdefault(span.src, []).append(span)
         return self._said.get(host, [])
+
+    def heard(self, host: int, after: int, before: int | None = None) -> bool:
+        """Whether an endpoint was heard after a moment (ns), in a span that began before another one."""
+        of, until = self.said(host), self._last_of(host)
+        begun = len(of) if before is None else bisect_left(of, before, key=_first)
+        return begun > 0 and until[begun - 1] > after
+
+    def last_heard(self, host: int) -> int:
+        """When an endpoint was last heard (ns), 0 if never."""
+        return next(reversed(self._last_of(host)), 0)
+
+    def _last_of(self, host: int) -> list[int]:
+        """For each of what it ``said``: when it was last heard in it, or in those before."""
+        if host not in self._last:
+            self._last[host] = [*accumulate((span.last for span in self.said(host)), max)]
+        return self._last[host]
+
+    def sent(self, host: int) -> list[Stream]:
+        """The streams that an endpoint is the source of."""
+        if not self._sent:
+            for stream in self.streams:
+                self._sent.setdefault(stream.src, []).append(stream)
+        return self._sent.get(host, [])
 
     def calls(self, program: int) -> dict[int, int]:
         """Calls of one program in the whole recording, by version."""
@@ -233,3 +260,7 @@ def empty() -> Messages:
     """No messages."""
     i64, i32, flags = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.bool_)
     return Messages(b"", i64, i64, i64, i64, i32, i64, i32, i32, i32, i32, flags, i32, flags)
+
+
+def _first(span: Span) -> int:
+    return span.first

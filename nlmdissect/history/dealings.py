@@ -135,11 +135,12 @@ class Dealings:
 
     def served(self, r: Request, after: At) -> At | None:
         """When the owner of ``r`` was first granted its whole range after a moment, by an answer or a callback."""
+        asked = {id(said.request): said.request for said in self.about(r, r.at)}
         moments = [
             a.at
-            for said in self.about(r, r.at)
-            if said.request.op in (Op.LOCK, Op.NM_LOCK) and _covers(said.request, r)
-            for a in said.request.answers
+            for other in asked.values()
+            if other.op in (Op.LOCK, Op.NM_LOCK) and _covers(other, r)
+            for a in other.answers
             if a.status == GRANTED and a.at > after
         ]
         moments += [

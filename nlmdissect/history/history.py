@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.files import open_recording
 from nlmdissect.capture.messages import Messages, Signal, Traffic, join
 from nlmdissect.capture.reader import MessageReader
+from nlmdissect.capture.signals import Signals
 from nlmdissect.capture.unpack import EXPANSION
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings, dealings
@@ -31,12 +33,12 @@ from nlmdissect.hosts.grace import bound_grace
 from nlmdissect.hosts.guesses import NO_GUESS, Guess, guesses
 from nlmdissect.hosts.implementations import Implementation
 from nlmdissect.hosts.lives import Lives, lives
-from nlmdissect.hosts.lookups import Lookup, lookups
+from nlmdissect.hosts.lookups import Lookups, lookups
 from nlmdissect.hosts.loopback import Loopback, loopback
 from nlmdissect.hosts.moves import Move, moves
 from nlmdissect.hosts.names import Names, names
 from nlmdissect.hosts.reach import Unreached, unreached
-from nlmdissect.hosts.signs import Sign, signs
+from nlmdissect.hosts.signs import Sign, Signs, signs
 from nlmdissect.hosts.verifiers import verifiers
 from nlmdissect.hosts.visibility import Extent, Visibility, visibility
 from nlmdissect.rpc.calls import Calls, Texts
@@ -57,7 +59,7 @@ class History:
 
     sources: tuple[Source, ...]
     traffic: Traffic
-    signals: list[Signal]
+    signals: Signals
     defects: list[Defect]
     texts: Texts
     calls: Calls
@@ -65,14 +67,14 @@ class History:
     requests: Requests
     names: Names
     guesses: dict[int, Guess]
-    signs: list[Sign]
+    signs: Signs
     boots: Boots
     stray: list[Sign]
     unreached: list[Unreached]
     lives: Lives
     deaths: dict[int, Death]
     moves: dict[int, Move]
-    lookups: list[Lookup]
+    lookups: Lookups
     extent: Extent
     visibility: Visibility
     notices: Notices
@@ -191,16 +193,18 @@ def build(
     walked = walk(calls, asked, restarts, who, heard)
     if (often := walked.table.again - AGAIN) > 0:
         defects.append(Defect(0, 0, "locks", "restarted_too_often", often))
+    if walked.left_out:
+        defects.append(Defect(0, 0, "locks", "steps_left_out", walked.left_out))
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)
     for r in asked.where(asked.is_a(Op.FREE_ALL)):
-        freed[r.client, r.server].append(r.at)
+        insort(freed[r.client, r.server], r.at)
     kinds = {host: guess.kind for host, guess in guessed.items()}
     rows = Recoveries(who, told, kinds, freed, extent.last).read(restarts, walked)
     wrong = spurious(told, stray, restarts, who, life)
     return History(
         sources=sources,
         traffic=traffic,
-        signals=signals,
+        signals=Signals(signals),
         defects=defects,
         texts=texts,
         calls=calls,

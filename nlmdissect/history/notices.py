@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -63,24 +63,16 @@ class Notices:
     tries: dict[tuple[int, int], list[Try]] = field(default_factory=lambda: defaultdict(list))
     lookups: dict[tuple[int, int], list[Lookup]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
-    _by: dict[int, list[Try]] = field(default_factory=dict)  # made when somebody asks: all are there by then
-    _to: dict[int, list[Try]] = field(default_factory=dict)
-
-    def by(self, sender: int) -> list[Try]:
-        """What a host sent, in time order."""
-        self._sort()
-        return self._by.get(sender, [])
+    _to: dict[int, list[Try]] = field(default_factory=dict)  # made when somebody asks: all are there by then
+    _unseen: dict[tuple[int, int, int], str] = field(default_factory=dict)
+    _asked: dict[int, list[int]] = field(default_factory=dict)  # when look-ups were sent (ns), by sender
 
     def to(self, receiver: int) -> list[Try]:
         """What was sent to a host, in time order."""
-        self._sort()
-        return self._to.get(receiver, [])
-
-    def _sort(self) -> None:
-        if not self._by:
+        if not self._to:
             for t in sorted((t for tries in self.tries.values() for t in tries), key=_at):
-                self._by.setdefault(t.sender, []).append(t)
                 self._to.setdefault(t.receiver, []).append(t)
+        return self._to.get(receiver, [])
 
     def receivers(self) -> dict[int, list[int]]:
         """Whom each sender of notices, or of look-ups for them, spoke to."""
@@ -91,13 +83,23 @@ class Notices:
 
     def unseen(self, sender: int, start: int, end: int) -> str:
         """Why some of what ``sender`` announced in a span (ns) is not in the capture; empty if nothing says so."""
-        of = [d for d in self.sent[sender] if start <= d.time <= end]
-        asked = [look for (s, _), looks in self.lookups.items() if s == sender for look in looks]
-        if of and not any(start <= look.at.time <= end for look in asked):
+        if (sender, start, end) not in self._unseen:
+            self._unseen[sender, start, end] = self._hole(sender, start, end)
+        return self._unseen[sender, start, end]
+
+    def _hole(self, sender: int, start: int, end: int) -> str:
+        if not self._asked:
+            for look, of_whom in ((look, s) for (s, _), looks in self.lookups.items() for look in looks):
+                insort(self._asked.setdefault(of_whom, []), look.at.time)
+        sent, asked = self.sent.get(sender, []), self._asked.get(sender, [])
+        of = sent[bisect_left(sent, start, key=_time) : bisect_right(sent, end, key=_time)]
+        if of and bisect_left(asked, start) == bisect_right(asked, end):
             return "its SM_NOTIFYs are here, the port look-ups before them are not"
-        for sport in {d.sport for d in of}:
-            xids = sorted({d.xid for d in of if d.sport == sport})
-            if 0 < xids[-1] - xids[0] + 1 - len(xids) <= len(xids) + SMALL_HOLE:
+        xids_of: dict[int, set[int]] = defaultdict(set)
+        for d in of:
+            xids_of[d.sport].add(d.xid)
+        for xids in xids_of.values():
+            if 0 < max(xids) - min(xids) + 1 - len(xids) <= len(xids) + SMALL_HOLE:
                 return "the xids of its sm-notify have a hole: something that it sent is not here"
         return ""
 
@@ -109,6 +111,10 @@ def between(tries: list[Try], start: At, end: At) -> list[Try]:
 
 def _at(t: Try) -> At:
     return t.at
+
+
+def _time(sent: Datagram) -> int:
+    return sent.time
 
 
 def within(items: list[Sent], boot: Boot) -> Iterator[Sent]:

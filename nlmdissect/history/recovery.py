@@ -12,17 +12,17 @@ proves nothing: statd answers what it ignores.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
-from itertools import takewhile
 
 from nlmdissect.findings import At
 from nlmdissect.history.fates import Fate, File, Outcome, Owner
 from nlmdissect.history.notices import Lookup, Notices, Sent, Try, within
 from nlmdissect.history.walk import Walked
 from nlmdissect.hosts.boot import Boot, Boots
-from nlmdissect.hosts.called import same_host
+from nlmdissect.hosts.called import OneHost
 from nlmdissect.hosts.implementations import START_UP, UNKNOWN, Implementation
 from nlmdissect.hosts.names import Names
 from nlmdissect.hosts.signs import SECOND
@@ -109,12 +109,14 @@ class Recoveries:
     names: Names
     notices: Notices
     kinds: dict[int, Implementation]
-    freed: dict[tuple[int, int], list[At]]  # (client, server) -> its NLM_FREE_ALLs
+    freed: dict[tuple[int, int], list[At]]  # (client, server) -> its NLM_FREE_ALLs, in order
     end: int
     rows: list[Recovery] = field(default_factory=list)
     _whose: dict[int, list[int]] = field(default_factory=dict)  # senders of notices, by whom they notify for
     _senders_all: dict[int, int] = field(default_factory=dict)  # senders, and their places
     _tries: dict[int, list[Try]] = field(default_factory=lambda: defaultdict(list))  # by sender
+    _known: dict[int, OneHost] = field(default_factory=dict)  # names that hosts went by, up to the restart at hand
+    _acted: dict[tuple[int, int], dict[str, set[int]]] = field(default_factory=dict)  # by restart, sender and name
 
     def __post_init__(self) -> None:
         self._senders_all = {sender: place for place, sender in enumerate(self.notices.receivers())}
@@ -174,8 +176,10 @@ class Recoveries:
         tries = self._between(self.notices.tries, boot, peer)
         lookups = self._between(self.notices.lookups, boot, peer)
         acted = role == "client" and peer in reclaimers
-        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reclaimers - {peer})
-        if role == "server" and any(boot.during(at) for at in self.freed.get((boot.host, peer), ())):
+        notify, why = self._notify(boot, peer, bool(fates or left), tries, acted, reclaimers)
+        freed = self.freed.get((boot.host, peer), [])
+        first = bisect_left(freed, boot.not_after.time, key=lambda at: at.time)
+        if role == "server" and any(boot.during(at) for at in freed[first : first + 1]):
             notify, why = Notify.UNDERSTOOD, "NLM_FREE_ALL, which needs no monitor"
         return Recovery(
             boot,
@@ -195,7 +199,7 @@ class Recoveries:
         return sorted(found, key=lambda item: item.at)
 
     def _notify(
-        self, boot: Boot, peer: int, held: bool, tries: list[Try], acted: bool, reacted: set[int]
+        self, boot: Boot, peer: int, held: bool, tries: list[Try], acted: bool, reclaimers: set[int]
     ) -> tuple[Notify, str]:
         if not tries:
             if acted:
@@ -218,7 +222,7 @@ class Recoveries:
             if self.end - last.at.time < 2 * retry and len(tries) < 3:
                 return Notify.SENT, "the capture ends before an answer can be called missing"
             return Notify.UNANSWERED, f"{len(tries)} tries, no answer"
-        if any(self._same_notice_understood(t, boot, reacted) for t in answered):
+        if any(client != peer for t in answered for client in self._understood(t, boot, reclaimers)):
             return Notify.UNDERSTOOD, "another client of the same restart acted on the same name and address"
         right = [t for t in answered if t.sender == boot.host]
         if not right and (by := self._by_dns(answered, boot.host)):
@@ -230,12 +234,14 @@ class Recoveries:
             return Notify.UNDERSTOOD, "answered, and it came from the address that the locks were taken from"
         return Notify.ANSWERED, "answered, but the receiver goes by names and the name is another one"
 
-    def _same_notice_understood(self, t: Try, boot: Boot, reacted: set[int]) -> bool:
-        for client in reacted:
-            for other in self.notices.tries.get((t.sender, client), ()):
-                if boot.during(other.at) and other.name == t.name and other.answered is not None:
-                    return True
-        return False
+    def _understood(self, t: Try, boot: Boot, reclaimers: set[int]) -> set[int]:
+        """The clients that answered the same notice, and reclaimed."""
+        if (boot.number, t.sender) not in self._acted:
+            acted = self._acted[boot.number, t.sender] = defaultdict(set)
+            for other in within(self._tries.get(t.sender, []), boot):
+                if other.answered is not None and other.receiver in reclaimers:
+                    acted[other.name].add(other.receiver)
+        return self._acted[boot.number, t.sender][t.name]
 
     def _by_dns(self, tries: list[Try], host: int) -> str:
         """The announced name of which the receiver's own resolver told it, in time, that it has the host's address."""
@@ -248,9 +254,13 @@ class Recoveries:
 
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""
-        earlier = {o.name for o in takewhile(lambda o: o.at < boot.not_after, self._tries.get(boot.host, ()))}
-        known = [*earlier, *self.names.unannounced[boot.host]]
-        return not known or any(same_host(t.name, name) for name in known)
+        own, tries = self.names.unannounced.get(boot.host, ()), self._tries.get(boot.host, [])
+        if boot.host not in self._known:
+            self._known[boot.host] = OneHost(own)
+        known = self._known[boot.host]
+        while (place := known.count - len(own)) < len(tries) and tries[place].at < boot.not_after:
+            known.add(tries[place].name)
+        return not known.count or t.name in known
 
     def _decided(self, boot: Boot, role: str) -> int | None:
         kind = self.kinds.get(boot.host, UNKNOWN)

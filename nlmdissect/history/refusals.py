@@ -5,12 +5,16 @@ A server that cannot monitor a client answers it so, again and again; it has oth
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from nlmdissect.findings import At
 from nlmdissect.groups import mixed
+from nlmdissect.history.looks import Looks
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import GRANTED, Answer, Op, Request, Requests
 
@@ -25,6 +29,7 @@ class Refusal(NamedTuple):
     answer: Answer
 
 
+Item = TypeVar("Item")
 Runs = dict[tuple[int, int], list[list[Refusal]]]
 
 
@@ -40,6 +45,7 @@ def refusals(requests: Requests) -> Runs:
     answers = sorted(((r, a) for r in requests.where(locks & of) for a in r.answers), key=lambda case: case[1].at)
     found: Runs = {}
     broken: set[tuple[int, int]] = set()
+    known: dict[tuple[int, int], set[int]] = {}  # requests of the last run
     for r, a in answers:
         who = (r.server, r.client)
         if a.status == GRANTED:
@@ -48,7 +54,9 @@ def refusals(requests: Requests) -> Runs:
             if who not in found or who in broken:
                 found.setdefault(who, []).append([])
                 broken.discard(who)
-            if not any(r is case.request for case in found[who][-1]):
+                known[who] = set()
+            if id(r) not in known[who]:
+                known[who].add(id(r))
                 found[who][-1].append(Refusal(r, a))
     return found
 
@@ -58,46 +66,53 @@ def another_error(run: list[Refusal]) -> bool:
     return len({refusal.request.fh for refusal in run}) == 1 and all(refusal.request.version != 4 for refusal in run)
 
 
-def others_are_served(requests: Requests, refused: Runs, client: int, run: list[Refusal]) -> bool:
-    """Whether a client that is not refused itself was granted a lock about the time of a run."""
-    server = run[0].request.server
-    first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
-    others = {
-        c for (s, c), runs in refused.items()
-        if s == server and any(first < refusal.answer.at.time < last for of in runs for refusal in of)
-    }  # fmt: skip
-    return any(
-        a.status == GRANTED and first < a.at.time < last
-        for r in requests.where(requests.is_a(Op.LOCK) & (requests.said.server == server) & requests.may_be(GRANTED))
-        if r.client not in others and r.client != client
-        for a in r.answers
-    )
+class Others:
+    """What else a server answered at the time of its refusals, to the same client and to others."""
+
+    def __init__(self, requests: Requests, servers: Iterable[int], refused: Runs, looks: Looks) -> None:
+        self._looks = looks
+        self._refused = {pair: [case.answer.at.time for run in runs for case in run] for pair, runs in refused.items()}
+        self._granted: dict[int, list[tuple[int, int]]] = defaultdict(list)  # by server: when, and to which client
+        self._locked: dict[tuple[int, int], list[At]] = defaultdict(list)
+        self._tested: dict[tuple[int, int], list[At]] = defaultdict(list)
+        here = np.isin(requests.said.server, [*servers])
+        for r in requests.where(here & requests.is_a(Op.LOCK) & requests.may_be(GRANTED)):
+            for a in r.answers:
+                if a.status == GRANTED:
+                    insort(self._granted[r.server], (a.at.time, r.client))
+                    insort(self._locked[r.server, r.client], a.at)
+        for r in requests.where(here & requests.is_a(Op.TEST)):
+            self._tested[r.server, r.client] += [a.at for a in r.answers if a.status in (GRANTED, DENIED)]
+
+    def are_served(self, server: int, client: int, run: list[Refusal]) -> bool:
+        """Whether a client that is not refused itself was granted a lock about the time of a run."""
+        first, last = _about(run)
+        of = self._granted.get(server, [])
+        near = {who for _, who in self._counted(of[bisect_left(of, (first + 1, 0)) : bisect_left(of, (last, 0))])}
+        return any(other != client and not self._is_refused(server, other, first, last) for other in near)
+
+    def tested(self, server: int, client: int, run: list[Refusal]) -> At | None:
+        """When a TEST of the same client was decided about the time of a run: for that nobody is monitored, but all
+        else that a LOCK needs must be there.
+        """
+        first, last = _about(run)
+        of = self._counted(self._tested.get((server, client), []))
+        return next((at for at in of if first < at.time < last), None)
+
+    def served(self, server: int, client: int, after: At) -> At | None:
+        """When a client was first granted a lock after a moment."""
+        of = self._locked.get((server, client), [])
+        return next(iter(of[bisect_right(of, after) :]), None)
+
+    def _is_refused(self, server: int, client: int, first: int, last: int) -> bool:
+        times = self._refused.get((server, client), [])
+        return bisect_right(times, first) < bisect_left(times, last)
+
+    def _counted(self, found: list[Item]) -> list[Item]:
+        """Raises TooMuchError."""
+        self._looks.spend(len(found))
+        return found
 
 
-def tested(requests: Requests, server: int, client: int, run: list[Refusal]) -> At | None:
-    """When a TEST of the same client was decided about the time of a run: for that nobody is monitored, but all else
-    that a LOCK needs must be there.
-    """
-    first, last = run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR
-    return next(
-        (
-            a.at
-            for r in requests.where(requests.between(server, client) & requests.is_a(Op.TEST))
-            for a in r.answers
-            if a.status in (GRANTED, DENIED) and first < a.at.time < last
-        ),
-        None,
-    )
-
-
-def served(requests: Requests, server: int, client: int, after: At) -> At | None:
-    """When a client was first granted a lock after a moment."""
-    return min(
-        (
-            a.at
-            for r in requests.where(requests.between(server, client) & requests.is_a(Op.LOCK))
-            for a in r.answers
-            if a.status == GRANTED and a.at > after
-        ),
-        default=None,
-    )  # fmt: skip
+def _about(run: list[Refusal]) -> tuple[int, int]:
+    return run[0].answer.at.time - NEAR, run[-1].answer.at.time + NEAR

@@ -5,12 +5,13 @@ The time in which the server restarted does not count, and a client that gave it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nlmdissect.findings import At
 from nlmdissect.history.dealings import Dealings
-from nlmdissect.hosts.boot import Boot
+from nlmdissect.hosts.boot import Boot, Boots
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rpc.requests import Answer, Op, Request, Send, final
 
@@ -31,7 +32,7 @@ class Silence:
         return self.end - self.sends[0].at.time
 
 
-def silences(r: Request, dealings: Dealings, boots: Iterable[Boot], last: int) -> Iterator[Silence]:
+def silences(r: Request, dealings: Dealings, boots: Boots, last: int) -> Iterator[Silence]:
     """Those of one request that lasted longer than a second; ``last`` is the end of the recording (ns)."""
     if _at_once(r):
         return
@@ -57,11 +58,15 @@ def _at_once(r: Request) -> bool:
 
 
 def _silence(
-    r: Request, dealings: Dealings, boots: Iterable[Boot], last: int, sends: list[Send], answer: At | None
+    r: Request, dealings: Dealings, boots: Boots, last: int, sends: list[Send], answer: At | None
 ) -> Iterator[Silence]:
     first = sends[0].at.time
     end = answer.time if answer else last
-    for boot in boots:
+    client, server = boots.of(r.client), boots.of(r.server)
+    of = client[bisect_right(client, first, key=_time) :]
+    of += server[bisect_right(server, first, key=_time) : bisect_right(server, end, key=_time)]
+    dealings.looks.spend(len(of))
+    for boot in sorted({boot.number: boot for boot in of}.values(), key=lambda boot: boot.number):
         if boot.host == r.client and first < boot.not_after.time:
             end = min(end, boot.not_before.time if boot.not_before else boot.not_after.time)
         if boot.host == r.server and first < boot.not_after.time <= end:
@@ -79,3 +84,7 @@ def _gave_up(r: Request, dealings: Dealings, after: At, end: int) -> int:
         if said.request is not r and said.request.op in (Op.CANCEL, Op.UNLOCK) and said.request.answers:
             return said.at.time
     return end
+
+
+def _time(boot: Boot) -> int:
+    return boot.not_after.time

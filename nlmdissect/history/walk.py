@@ -6,7 +6,6 @@ before the first sign of the new life; what the machines hear of it is an event 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +15,8 @@ import numpy as np
 from nlmdissect.findings import At
 from nlmdissect.history.calm import Calm, calm
 from nlmdissect.history.fates import Claim
-from nlmdissect.history.neighbours import neighbours
+from nlmdissect.history.neighbours import Neighbours
+from nlmdissect.history.open_requests import UNDECIDED, OpenRequests
 from nlmdissect.history.table import LockTable
 from nlmdissect.history.waits import How, Waiting, claim_of
 from nlmdissect.history.waits import Wait as Wait
@@ -30,15 +30,11 @@ from nlmdissect.hosts.names import SM_NOTIFY, Names
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines import events, hold, monitor, request
 from nlmdissect.machines.ranges import Piece
-from nlmdissect.machines.spans import Ranged
 from nlmdissect.protocols import NSM
 from nlmdissect.rpc.calls import NONE, Calls
 from nlmdissect.rpc.requests import BLOCKED, UNREADABLE, Answer, Op, Request, Requests, asked_at, is_late_copy
 
 MARGIN = 10 * SECOND  # a process that ends in the grace period has its UNLOCK held back until after it
-FEW = 32  # open requests of one owner for one file; of more, only those are looked at that overlap
-UNDECIDED = frozenset({request.R.ASKED, request.R.WAITING, request.R.HELD_OFF})
-LISTENING = UNDECIDED | {request.R.CANCELLED}
 
 
 class _Event(NamedTuple):
@@ -92,10 +88,8 @@ class _Walker:
         self.done = Walked(self.table, Calm(requests, nothing, nothing), self.waits.all, self.waits.crowded)
         self.done.edges = self.watching.edges
         self.states: dict[int, request.R] = {}
-        # requests that were asked and not decided, or given up and perhaps under way; of each host, and of each owner
-        self.open: dict[int, dict[int, Request]] = defaultdict(dict)
-        self.asked: Ranged[tuple[int, ...]] = Ranged(FEW)
-        self.given_up: Ranged[tuple[int, ...]] = Ranged(FEW)
+        self.open = OpenRequests()
+        self.neighbours = Neighbours(requests, names)
 
     def agenda_of(self, number: int, r: Request) -> list[_Event]:
         """The events of one request: its transmissions and its answers."""
@@ -169,17 +163,22 @@ class _Walker:
         """A host, or its lockd, restarted."""
         self.table.server_restarted(boot)
         if not boot.lived_on:
-            others = neighbours(boot, self.requests, self.names)
+            others = self.neighbours.of(boot)
             left = [item for item in self.table.held_by(boot.host) if item[1] not in others]
             self.done.left_behind[boot.number] = left
             self.table.client_event(None, boot.host, hold.E.CLIENT_RESTARTED, boot.not_after, others)
         self.watching.restarted(boot.host, boot.not_after)
         self.waits.restarted(boot)
-        for number, r in list(self.open[boot.host].items()):
+        for number, r in self.open.of(boot.host):
+            before = self.states[number]
             if r.server == boot.host:
                 self._request_step(number, request.E.SERVER_RESTARTED, boot.not_after)
+            elif boot.lived_on:
+                continue
             if r.client == boot.host and not boot.lived_on:
                 self._request_step(number, request.E.CLIENT_RESTARTED, boot.not_after)
+            if self.states[number] is before:
+                self.open.unchanged(number, r, boot.host)
 
     def notices(self, calls: Calls) -> list[_Event]:
         """SM_NOTIFY: what it does to the locks that its sender has at the receiver."""
@@ -242,15 +241,10 @@ class _Walker:
                 self._request_step(other, request.E.GRANTED, at)
 
     def _asked_for(self, r: Request, event: request.E | None = None) -> list[tuple[int, Request]]:
-        """Requests of the owner of ``r`` inside its range that are not decided, or were given up; to be given up again
-        tells many nothing.
-        """
-        whose, near = _whose(r), self.asked.near(_whose(r), r.start, r.end)
-        if event is not request.E.CANCEL or self.given_up.count(whose) <= FEW:
-            near = sorted([*near, *self.given_up.near(whose, r.start, r.end)])
+        """Requests of the owner of ``r`` inside its range that are not decided, or were given up."""
         return [
             (number, asked)
-            for number in near
+            for number in self.open.near(r, event is request.E.CANCEL)
             for asked in (self.requests[number],)
             if r.start <= asked.start and asked.end <= r.end
         ]
@@ -260,8 +254,9 @@ class _Walker:
         done = self.done
         if until is None:
             self.table.finish()
-        still = sorted({number for of in self.open.values() for number in of})
+        still = self.open.numbers()
         done.undecided = [(self.requests[n], self.states[n]) for n in still if self.states[n] in UNDECIDED]
+        done.left_out = self.open.left_out + self.watching.left_out
         done.loud += self.table.steps + self.watching.steps
         return done
 
@@ -278,20 +273,4 @@ class _Walker:
         if event is not None and number in self.states:
             self.states[number], step = request.REQUEST.step(at, number, self.states[number], event)
             self.done.loud.append(step)
-            r = self.requests[number]
-            state, whose = self.states[number], _whose(r)
-            if state in LISTENING:
-                self.open[r.server][number] = self.open[r.client][number] = r
-                to, other = self.asked, self.given_up
-                if state is request.R.CANCELLED:
-                    to, other = other, to
-                    other.discard(whose, number)
-                to.add(whose, number, r.start, r.end)
-            elif self.open[r.server].pop(number, None) is not None:
-                self.open[r.client].pop(number, None)
-                self.asked.discard(whose, number)
-                self.given_up.discard(whose, number)
-
-
-def _whose(r: Request) -> tuple[int, ...]:
-    return r.server, r.fh, r.client, r.svid
+            self.open.now(number, self.requests[number], self.states[number])

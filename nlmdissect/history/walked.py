@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from nlmdissect.history.calm import Calm
 from nlmdissect.history.fates import File, Owner, Row
@@ -18,6 +20,7 @@ from nlmdissect.machines.request import REQUEST, R
 from nlmdissect.machines.spans import Spans
 from nlmdissect.rpc.requests import Answer, Request
 
+K = TypeVar("K")
 MACHINES = (REQUEST.name, HOLD.name, MONITOR.name)
 
 
@@ -38,7 +41,8 @@ class Reclaim:
 class Walked:
     """``left_behind[boot]`` are the locks of the client that restarted, ``undecided`` the lock requests that were not
     decided when the walk ended; for files that are ``crowded`` too many waited at a time to follow each. ``calm`` are
-    the holds that were not walked, and ``loud`` the steps of everything else.
+    the holds that were not walked, and ``loud`` the steps of everything else. ``left_out`` counts the requests, and the
+    hosts that another one watches, that stayed as they were over so many restarts that later ones are not among them.
     """
 
     table: LockTable
@@ -50,10 +54,12 @@ class Walked:
     undecided: list[tuple[Request, R]] = field(default_factory=list)
     left_behind: dict[int, list[tuple[File, Owner, Piece]]] = field(default_factory=dict)
     loud: list[Step] = field(default_factory=list)
+    left_out: int = 0
     looks: Looks = field(default_factory=Looks)
     _holds: list[Row] = field(default_factory=list)
     _holds_of: dict[File, Spans] = field(default_factory=dict)  # places in ``holds``
     _waits_of: dict[File, Spans] = field(default_factory=dict)  # places in ``waits``
+    _reclaims_of: dict[tuple[File, Owner], Spans] = field(default_factory=dict)  # places in ``reclaims``
 
     @property
     def hold_count(self) -> int:
@@ -85,8 +91,18 @@ class Walked:
                     self._waits_of.setdefault(File(r.server, r.fh), Spans()).add(r.start, r.end, place)
         return [self.waits[place] for place in self._over(self._waits_of, file, start, end)]
 
-    def _over(self, of: dict[File, Spans], file: File, start: int, end: int) -> list[int]:
-        spans = of.get(file)
+    def reclaims_over(self, file: File, owner: Owner, start: int, end: int) -> list[Reclaim]:
+        """The reclaims of an owner that overlap a range of a file, in order. Raises TooMuchError."""
+        if not self._reclaims_of:
+            for place, reclaim in enumerate(self.reclaims):
+                r = reclaim.request
+                whose = File(r.server, r.fh), Owner(r.client, r.oh, r.svid)
+                if r.start <= r.end:
+                    self._reclaims_of.setdefault(whose, Spans()).add(r.start, r.end, place)
+        return [self.reclaims[place] for place in self._over(self._reclaims_of, (file, owner), start, end)]
+
+    def _over(self, of: Mapping[K, Spans], key: K, start: int, end: int) -> list[int]:
+        spans = of.get(key)
         found = sorted(spans.over(start, end)) if spans is not None else []
         self.looks.spend(len(found))
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -67,6 +67,15 @@ class Boots(list[Boot]):
             for boot in self:
                 self._of.setdefault(boot.host, []).append(boot)
         return self._of.get(host, [])
+
+    def between(self, host: int, after: At, before: At) -> list[Boot]:
+        """Those of one host that come after one moment and before another."""
+        of = self.of(host)
+        return of[bisect_right(of, after, key=_began) : bisect_left(of, before, key=_began)]
+
+
+def _began(boot: Boot) -> At:
+    return boot.not_after
 
 
 def life_at(found: Boots, host: int, time: int) -> Boot | None:

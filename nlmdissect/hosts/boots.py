@@ -15,8 +15,10 @@ Reads calls and signals, never machines.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Stream
@@ -53,9 +55,7 @@ class _Life:
     before: _Life | None = None
 
 
-def boots(
-    signs: list[Sign], streams: list[Stream], lives: Lives, endpoints: Endpoints
-) -> tuple[Boots, list[Sign]]:
+def boots(signs: list[Sign], streams: list[Stream], lives: Lives, endpoints: Endpoints) -> tuple[Boots, list[Sign]]:
     """All restarts in time order, numbered; and the SM_NOTIFYs that cannot be signs of one.
 
     Loopback addresses do not restart: what happens there has its own clock and belongs to the host, not to 127.0.0.1.
@@ -71,10 +71,11 @@ def boots(
     found: list[Boot] = []
     stray: list[Sign] = []
     for host, of in by_host.items():
-        reader = _Reader(host, own[host], lives, stray)
+        reader = _Reader(host, own[host], lives)
         for sign in of:
             reader.read(sign)
         found += reader.found
+        stray += reader.stray
     found.sort(key=lambda boot: boot.not_after)
     for number, boot in enumerate(found):
         boot.number = number
@@ -82,9 +83,13 @@ def boots(
 
 
 class _Reader:
-    def __init__(self, host: int, streams: list[Stream], lives: Lives, stray: list[Sign]) -> None:
-        self.host, self.streams, self.lives, self.stray = host, streams, lives, stray
+    def __init__(self, host: int, streams: list[Stream], lives: Lives) -> None:
+        self.host, self.lives = host, lives
+        self.streams = sorted(streams, key=_begin)
+        self.begun = 0  # streams that had begun when the old life was last heard
+        self.ends: list[At] = []  # theirs
         self.found: list[Boot] = []
+        self.stray: list[Sign] = []  # in time order
         self.life = _Life()
 
     def read(self, sign: Sign) -> None:
@@ -118,10 +123,10 @@ class _Reader:
         if boot is None or boot.told is None or not boot.kinds <= HEARSAY or not life.same_port:
             return
         if refusal.at.time - boot.told.time < NO_GRACE:
-            self.found.remove(boot)
+            self.found.pop()
             if self.found:
                 self.found[-1].until = None
-            self.stray += life.announced
+            self._strays(life.announced)
             self.life = life.before or _Life()
             self.life.pending, self.life.state = [], boot.state_after  # the same notice to another peer is no sign
 
@@ -172,7 +177,7 @@ class _Reader:
         # an ordinary answer was of the old life: a connection from before it cannot be of a new one
         before = life.ordinary.time + 1 if life.ordinary is not None else sign.at.time
         if self.lives.lived_on(self.host, before, sign.at.time):
-            self.stray.append(sign)
+            self._strays([sign])
             life.state = sign.value
             return
         self._hold(sign)
@@ -228,20 +233,25 @@ class _Reader:
     def _told_already(self, at: At) -> list[Sign]:
         """The notices just before a moment that seemed to be without a restart: lockd restarted alone, and said so."""
         ordinary = self.life.ordinary
-        told = [
-            s for s in self.stray
-            if s.host == self.host and at.time - s.at.time < TELLS_FIRST and (ordinary is None or s.at > ordinary)
-        ]  # fmt: skip
-        for sign in told:
-            self.stray.remove(sign)
+        first = bisect_right(self.stray, at.time - TELLS_FIRST, key=lambda sign: sign.at.time)
+        if ordinary is not None:
+            first = max(first, bisect_right(self.stray, ordinary, key=lambda sign: sign.at))
+        told = self.stray[first:]
+        del self.stray[first:]
         return told
+
+    def _strays(self, signs: list[Sign]) -> None:
+        for sign in signs:
+            insort(self.stray, sign, key=lambda sign: sign.at)
 
     def _back_soon(self, signs: list[Sign]) -> bool:
         """Whether the host took new connections within seconds of the orderly close: too soon for an operating
         system.
         """
         closed = next(s.at.time for s in signs if s.what is What.CLOSED)
-        return any(closed < s.first_time < closed + LOCKD_ONLY and s.packets > 1 for s in self.streams)
+        first = bisect_right(self.streams, closed, key=_begin)
+        soon = takewhile(lambda s: s.first_time < closed + LOCKD_ONLY, islice(self.streams, first, None))
+        return any(s.packets > 1 for s in soon)
 
     def _last_of_old_life(self, first: At, closed: list[At]) -> At | None:
         """The last thing that the host certainly did in its old life: an ordinary answer, or a packet on a connection
@@ -250,12 +260,15 @@ class _Reader:
         ordinary = self.life.ordinary
         if ordinary is None:
             return max(closed, default=None)
-        times = [] if closed else [
-            At(s.last_time, s.capture, s.last_frame)
-            for s in self.streams
-            if s.first_time < ordinary.time and s.last_time < first.time
-        ]  # fmt: skip
-        return max([ordinary, *closed, *times])
+        while self.begun < len(self.streams) and (s := self.streams[self.begun]).first_time < ordinary.time:
+            insort(self.ends, At(s.last_time, s.capture, s.last_frame))
+            self.begun += 1
+        ended = bisect_left(self.ends, first.time, key=lambda at: at.time)
+        return max([ordinary, *closed, *([] if closed else self.ends[max(ended - 1, 0) : ended])])
+
+
+def _begin(stream: Stream) -> int:
+    return stream.first_time
 
 
 def _of_one_restart(earlier: Sign, later: Sign) -> bool:

@@ -32,6 +32,27 @@ class Called:
         return self._found[folded]
 
 
+class OneHost:
+    """The names of one host: finds whether one of them is the same (``same_host``) without a look at all."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.count = 0
+        self._exactly: set[str] = set()
+        self._labels: set[str] = set()
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """A name more."""
+        self.count += 1
+        self._exactly.add(name.casefold())
+        self._labels.add(first_label(name))
+
+    def __contains__(self, name: str) -> bool:
+        folded, label = name.casefold(), first_label(name)
+        return folded in self._exactly or (label in self._exactly if "." in folded else label in self._labels)
+
+
 def same_host(a: str, b: str) -> bool:
     """NSM's notion of one name: case does not count, and statd also announces the name cut at its first dot."""
     a, b = a.casefold(), b.casefold()

@@ -16,6 +16,7 @@ import numpy as np
 
 from nlmdissect.capture.messages import Stream
 from nlmdissect.findings import At
+from nlmdissect.hosts.over_time import OverTime
 from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import NLM
 from nlmdissect.rpc.calls import NONE, Calls
@@ -48,6 +49,7 @@ class Lives:
     """Spans of one life, by host."""
 
     spans: dict[int, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    _sorted: dict[int, list[OverTime[Span]]] = field(default_factory=dict)  # made when somebody asks
     left: dict[int, int] = field(default_factory=dict)  # when the first connection that was never closed fell silent
 
     def lived_on(self, host: int, before: int, after: int) -> str:
@@ -56,11 +58,13 @@ class Lives:
         A connection that began seconds after another one was left open and silent may be of a new life: it shows
         nothing.
         """
-        for s in self.spans.get(host, ()):
-            new = s.tcp and s.first > self.left.get(host, s.first) + REBOOT
-            if s.first < before and s.last > after and not new:
-                return s.text
-        return ""
+        if host not in self._sorted:
+            left = self.left.get(host)
+            old = [s for s in self.spans.get(host, ()) if not s.tcp or left is None or s.first <= left + REBOOT]
+            kinds = [[s for s in old if s.tcp], [s for s in old if not s.tcp]]
+            self._sorted[host] = [OverTime(of, lambda s: s.first, lambda s: s.last) for of in kinds]
+        found = (kind.over(before, after) for kind in self._sorted[host])
+        return next((s.text for s in found if s is not None), "")
 
 
 def lives(streams: list[Stream], calls: Calls, verifiers: Verifiers) -> Lives:

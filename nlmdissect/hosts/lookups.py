@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nlmdissect.findings import At
@@ -28,7 +30,31 @@ class Lookup:
     port: int | None
 
 
-def lookups(calls: Calls, texts: Texts) -> list[Lookup]:
+class Lookups(list[Lookup]):
+    """All of a recording, and those of one host about another. Not changed any more once somebody asks."""
+
+    def __init__(self, found: Iterable[Lookup]) -> None:
+        super().__init__(found)
+        self._of: dict[tuple[int, int], list[Lookup]] = {}
+
+    def of(self, asker: int, asked: int) -> list[Lookup]:
+        """What one host asked another, in order."""
+        for look in () if self._of else sorted(self, key=lambda look: look.at):
+            self._of.setdefault((look.asker, look.asked), []).append(look)
+        return self._of.get((asker, asked), [])
+
+    def between(self, asker: int, asked: int, start: int, end: int | None) -> list[Lookup]:
+        """The same from one moment on, and before another (ns)."""
+        found = self.of(asker, asked)
+        first = bisect_left(found, start, key=_time)
+        return found[first : None if end is None else bisect_left(found, end, key=_time)]
+
+
+def _time(look: Lookup) -> int:
+    return look.at.time
+
+
+def lookups(calls: Calls, texts: Texts) -> Lookups:
     """All of them, in the order of the recording. GETADDR stands for GETPORT in rpcbind 3 and 4."""
     asks = (calls.procedure == GETPORT) | ((calls.version == 4) & (calls.procedure == GETVERSADDR))
     of = (calls.program == PORTMAP) & (calls.asked_program == NLM) & asks & (calls.frame != 0)
@@ -48,4 +74,4 @@ def lookups(calls: Calls, texts: Texts) -> list[Lookup]:
                 port=int(calls.port[row]) if said else None,
             )
         )
-    return found
+    return Lookups(found)

@@ -7,6 +7,7 @@ of a link-layer address that many endpoints share.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,26 +38,46 @@ def moves(boots: Boots, signals: list[Signal], endpoints: Endpoints) -> dict[int
     for s in signals:
         if s.kind is Kind.ARP:
             claims[s.src].append((s.at, s.b.to_bytes(6, "big")))
-    found = {boot.number: _move(boot, claims[boot.host], endpoints) for boot in boots}
+    hosts: dict[int, _Cards] = {}
+    found = {}
+    for boot in boots:
+        if boot.host not in hosts:
+            hosts[boot.host] = _Cards(claims[boot.host], boot.host, endpoints)
+        found[boot.number] = hosts[boot.host].move(boot)
     return {number: move for number, move in found.items() if move is not None}
 
 
-def _move(boot: Boot, claims: list[tuple[At, bytes]], endpoints: Endpoints) -> Move | None:
-    start = boot.not_before
-    before = [mac for at, mac in claims if start is not None and at <= start]
-    for at, mac in claims:
-        if before and mac != before[-1] and start is not None and start < at:
-            if at.time <= boot.not_after.time + AFTER:
-                return Move(_text(before[-1]), _text(mac), at)
-            break
-    cards = sorted((first, mac) for mac, first in endpoints.macs[boot.host].items() if not endpoints.is_router(mac))
-    for (_, old), (first, new) in pairwise(cards):
-        place = first >> 40, first & FRAME
-        late_enough = start is None or place > (start.capture, start.frame)
-        if late_enough and place <= (boot.not_after.capture, boot.not_after.frame):
-            told = (at for at, mac in claims if mac == new and at.time <= boot.not_after.time + AFTER)
-            return Move(_text(old), _text(new), next(told, None))
-    return None
+class _Cards:
+    """The network cards of one host: when it claimed each by ARP, and when its frames first came from it."""
+
+    def __init__(self, claims: list[tuple[At, bytes]], host: int, endpoints: Endpoints) -> None:
+        self._claims = sorted(claims, key=_at)
+        self._changes = [n for n, (a, b) in enumerate(pairwise(self._claims), 1) if a[1] != b[1]]
+        self._first: dict[bytes, At] = {}  # claims
+        for at, mac in self._claims:
+            self._first.setdefault(mac, at)
+        cards = sorted((first, mac) for mac, first in endpoints.macs[host].items() if not endpoints.is_router(mac))
+        self._seen = [(first >> 40, first & FRAME) for first, _ in cards]
+        self._macs = [mac for _, mac in cards]
+
+    def move(self, boot: Boot) -> Move | None:
+        start, soon = boot.not_before, boot.not_after.time + AFTER
+        before = bisect_right(self._claims, start, key=_at) if start is not None else 0
+        change = bisect_left(self._changes, before)
+        if before and change < len(self._changes):
+            at, mac = self._claims[self._changes[change]]
+            if at.time <= soon:
+                return Move(_text(self._claims[before - 1][1]), _text(mac), at)
+        place = 1 if start is None else max(bisect_right(self._seen, (start.capture, start.frame)), 1)
+        if place < len(self._seen) and self._seen[place] <= (boot.not_after.capture, boot.not_after.frame):
+            old, new = self._macs[place - 1 : place + 1]
+            told = self._first.get(new)
+            return Move(_text(old), _text(new), told if told is not None and told.time <= soon else None)
+        return None
+
+
+def _at(claim: tuple[At, bytes]) -> At:
+    return claim[0]
 
 
 def _text(mac: bytes) -> str:

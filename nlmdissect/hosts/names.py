@@ -17,7 +17,7 @@ from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.groups import groups
-from nlmdissect.hosts.called import MANY, Called, same_host
+from nlmdissect.hosts.called import MANY, Called, OneHost
 from nlmdissect.hosts.resolved import Resolved, Said, resolved
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
@@ -43,6 +43,7 @@ class Names:
     cards: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     roles: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     resolved: Resolved = field(default_factory=Resolved)
+    _own: dict[int, OneHost] = field(default_factory=dict)
     # made when somebody asks: all names are there by then
     _claimed: Called | None = None
     _unannounced: Called | None = None
@@ -50,6 +51,7 @@ class Names:
     _notifiers: dict[int, list[int]] = field(default_factory=dict)
     _claimers: dict[int, list[int]] = field(default_factory=dict)  # hosts by the link-layer addresses in ``cards``
     _servers: frozenset[bytes] | None = None  # their addresses
+    _elsewhere: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
     def address(self, endpoint: int) -> str:
         """The address as text: the ``id`` of a host in reports."""
@@ -80,7 +82,10 @@ class Names:
         """Whether an endpoint used ``name`` for itself, as NSM compares names: without case, full or cut at the
         first dot.
         """
-        return any(same_host(name, other) for other in self.claimed.get(endpoint, ()))
+        own, claimed = self._own.setdefault(endpoint, OneHost()), self.claimed.get(endpoint, [])
+        for other in claimed[own.count :]:
+            own.add(other)
+        return name in own
 
     def notifies_for(self, sender: int, host: int) -> bool:
         """Whether an SM_NOTIFY from ``sender`` can be about ``host``.
@@ -105,7 +110,7 @@ class Names:
             macs = (mac.to_bytes(6, "big") for mac in self.cards.get(host, ()))
             near = self.alike(host).union(*(self._at_card(mac) for mac in macs))
             if self.resolved.said:
-                said = {name for s in self.resolved.said if address in s.addresses for name in s.names}
+                said = {name for s in self.resolved.having(address) for name in s.names}
                 near = near.union(*(self.known(name) for name in said))
             self._notifiers[host] = [end for end in sorted(near) if self.notifies_for(end, host)]
         return self._notifiers[host]
@@ -141,8 +146,13 @@ class Names:
             self._claimed = Called(self.claimed)
         return self._claimed[name]
 
-    def elsewhere(self, host: int) -> Iterator[tuple[str, str]]:
+    def elsewhere(self, host: int) -> list[tuple[str, str]]:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""
+        if host not in self._elsewhere:
+            self._elsewhere[host] = [*self._hidden(host)] if self.resolved.said else []
+        return self._elsewhere[host]
+
+    def _hidden(self, host: int) -> Iterator[tuple[str, str]]:
         for name in self.claimed.get(host, ()):
             said = self.leads_to(name, host)
             hidden = (address for address in sorted(said.addresses if said else ()) if address not in self.endpoints)

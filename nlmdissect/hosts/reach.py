@@ -13,6 +13,7 @@ after the last, and not have restarted before it got through.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from nlmdissect.capture.messages import Kind, Signal, Stream, Traffic
 from nlmdissect.findings import At
 from nlmdissect.groups import mixed
 from nlmdissect.hosts.boot import Boots
+from nlmdissect.hosts.over_time import OverTime
 from nlmdissect.hosts.signs import GETPORT, SECOND
 from nlmdissect.protocols import NLM, PORTMAP
 from nlmdissect.rpc.calls import Calls, Texts
@@ -101,8 +103,9 @@ def unreached(
             port = []
         if port is None:
             continue
-        known = [at for at in port if at is not None]
-        runs = _runs(path, sorted(of), errors.get(path, []), known, requests)
+        known = sorted(at for at in port if at is not None)
+        about = sorted(errors.get(path, []), key=lambda e: e.at)
+        runs = _runs(path, sorted(of), about, known, requests)
         found += [run for run in runs if run.prohibited or (_heard(traffic, run) and not _restarted(boots, run))]
     return sorted(found, key=lambda run: run.tries[0])
 
@@ -183,12 +186,15 @@ def _tcp(signals: list[Signal], streams: list[Stream], events: dict[Path, list[_
         elif s.kind is Kind.SYN:
             syns[s.src, s.sport, s.dst, s.dport].append(s)
     for flow, of in syns.items():
+        answered = sorted(answers[flow], key=lambda answer: answer.at)
+        used_for = OverTime((s for s in lives[flow] if s.bytes), lambda s: s.first_time, lambda s: s.last_time)
         src, _, dst, dport = flow
         path = Path(src, dst, dport, True)
         for syn, following in zip(of, [*of[1:], None], strict=True):
             until = following.at if following is not None else None
-            said = [a for a in answers[flow] if syn.at <= a.at and (until is None or a.at < until)]
-            used = next((s for s in lives[flow] if s.first_time <= syn.at.time <= s.last_time and s.bytes), None)
+            end = None if until is None else bisect_left(answered, until, key=lambda answer: answer.at)
+            said = answered[bisect_left(answered, syn.at, key=lambda answer: answer.at) : end]
+            used = used_for.over(syn.at.time + 1, syn.at.time - 1)
             if used is not None:
                 at = said[0].at if said else At(used.last_time, used.capture, used.last_frame)
                 events[path].append(_Event(at, True))
@@ -215,9 +221,11 @@ def _runs(
         if not tries:
             continue
         first, last = tries[0], tries[-1]
-        about = tuple(e for e in errors if first <= e.at and (again is None or e.at < again) and not _closed(path, e))
+        near = errors[bisect_left(errors, first, key=lambda e: e.at) :]
+        near = near if again is None else near[: bisect_left(near, again, key=lambda e: e.at)]
+        about = tuple(e for e in near if not _closed(path, e))
         other = _served(requests, path, first, last)
-        told = [at for at in lookups if at <= first]
+        told = lookups[: bisect_right(lookups, first)][-1:]
         back, lookup = 2 * sum(e.back for e in tried) > len(tried), told[-1] if told else None
         run = Unreached(path, tries, lookup, about, back, again, other)
         lasted = last.time - first.time
@@ -252,7 +260,7 @@ def _apart(times: Iterable[At]) -> tuple[At, ...]:
 def _heard(traffic: Traffic, run: Unreached) -> bool:
     """Whether the asked host sent anything to anybody during the run, or soon after it."""
     first, last = run.tries[0].time, run.tries[-1].time + ALIVE
-    return any(s.first < last and s.last > first + SOON for s in traffic.said(run.path.callee))
+    return traffic.heard(run.path.callee, first + SOON, last)
 
 
 def _restarted(boots: Boots, run: Unreached) -> bool:

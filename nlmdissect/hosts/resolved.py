@@ -17,6 +17,7 @@ from nlmdissect.capture.block import Defect
 from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.findings import At
+from nlmdissect.hosts.called import first_label
 
 if TYPE_CHECKING:
     from dns.name import Name
@@ -45,10 +46,18 @@ class Resolved:
     said: list[Said] = field(default_factory=list)
     pointers: dict[bytes, list[str]] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
+    # made when somebody asks: all answers are there by then
+    _about: dict[str, list[Said]] = field(default_factory=dict)  # by names, and by their first labels
+    _having: dict[bytes, list[Said]] = field(default_factory=dict)  # by addresses
+
+    def having(self, address: bytes) -> list[Said]:
+        """The answers that give somebody this address."""
+        self._sort()
+        return self._having.get(address, [])
 
     def names(self, address: bytes) -> list[str]:
         """Names that DNS connects with an address: what it points to first."""
-        forward = (name for s in self.said if address in s.addresses for name in s.names[-1:])
+        forward = (name for s in self.having(address) for name in s.names[-1:])
         return list(dict.fromkeys([*self.pointers.get(address, ()), *forward]))
 
     def leads_to(self, name: str, address: bytes, asker: int | None = None, at: At | None = None) -> Said | None:
@@ -58,18 +67,30 @@ class Resolved:
         """
         family = 4 if len(address) == 4 else 6
         latest: dict[str, Said] = {}
-        for s in self.said:
+        self._sort()
+        for s in self._about.get(_folded(name), ()):
             told = (asker is None or s.asker == asker) and (at is None or s.at.time <= at.time + SOON)
             if told and s.family in (0, family) and any(same_name(name, other) for other in s.names):
                 latest[s.names[0]] = s
         yes = [s for s in latest.values() if address in s.addresses]
         return next(iter(yes or latest.values()), None)
 
+    def _sort(self) -> None:
+        for s in () if self._about else self.said:
+            for word in dict.fromkeys(word for name in s.names for word in (name.casefold(), first_label(name))):
+                self._about.setdefault(word, []).append(s)
+            for address in s.addresses:
+                self._having.setdefault(address, []).append(s)
+
 
 def same_name(asked: str, name: str) -> bool:
     """A resolver completes a short name with the domains of its search list."""
-    asked, name = asked.casefold().rstrip("."), name.casefold()
+    asked, name = _folded(asked), name.casefold()
     return asked == name or ("." not in asked and asked == name.partition(".")[0])
+
+
+def _folded(asked: str) -> str:
+    return asked.casefold().rstrip(".")
 
 
 def resolved(answers: Iterable[Answer], endpoints: Endpoints, hosts: Iterable[int], names: Iterable[str]) -> Resolved:

@@ -6,8 +6,9 @@ different kinds. They are read from calls and signals, never from lock state.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum, auto
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 from nlmdissect.capture.messages import Kind, Signal, Stream
 from nlmdissect.findings import At
 from nlmdissect.hosts.names import Names
+from nlmdissect.hosts.over_time import OverTime
 from nlmdissect.hosts.verifiers import Verifiers
 from nlmdissect.protocols import MOUNT, NFS, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
@@ -73,6 +75,22 @@ class Sign(NamedTuple):
     began: int = 0  # RESET, CLOSED: when the connection began (ns); verifiers: when the old one was last seen
 
 
+class Signs(list[Sign]):
+    """All of a recording, in time order. Not changed any more once somebody asks."""
+
+    def __init__(self, found: Iterable[Sign]) -> None:
+        super().__init__(found)
+        self._telling: dict[int, list[At]] = {}  # those that tell of a restart, by host
+
+    def tell(self, host: int, after: At, until: At) -> bool:
+        """Whether anything says, if not enough, that a host restarted after one moment and not after another."""
+        for sign in () if self._telling else self:
+            if sign.what in STRENGTH and sign.what is not What.LOOKUP:
+                self._telling.setdefault(sign.host, []).append(sign.at)
+        of = self._telling.get(host, [])
+        return bisect_right(of, after) < bisect_right(of, until)
+
+
 def signs(
     calls: Calls,
     texts: Texts,
@@ -81,7 +99,7 @@ def signs(
     streams: list[Stream],
     names: Names,
     verifiers: Verifiers,
-) -> list[Sign]:
+) -> Signs:
     """All signs of all hosts, in time order. Of ordinary answers of one server that follow each other without another
     sign of it, the first and the last are enough.
     """
@@ -94,7 +112,7 @@ def signs(
     found += _verifiers(verifiers)
     found += _moves(signals, names)
     found = [*_answers(requests, _beside(requests, ordinary, found)), *found]
-    return sorted(found, key=lambda sign: sign.at)
+    return Signs(sorted(found, key=lambda sign: sign.at))
 
 
 def _ordinary(requests: Requests) -> Bools:
@@ -240,22 +258,22 @@ def _connections(signals: list[Signal], streams: list[Stream]) -> Iterator[Sign]
     for stream in streams:
         if stream.tcp and any(program in (NLM, NFS) for program, _ in stream.programs):
             serving[stream.src, stream.sport, stream.dst, stream.dport].append(stream)
+    served = {flow: OverTime(of, lambda s: s.first_time, lambda s: s.last_time) for flow, of in serving.items()}
     for signal in signals:
         if signal.kind not in (Kind.RST, Kind.FIN):
             continue
-        of = serving.get((signal.dst, signal.dport, signal.src, signal.sport), ())
-        old = [s for s in of if s.first_time < signal.at.time]
-        if not old:
+        flow = signal.dst, signal.dport, signal.src, signal.sport
+        old = served[flow].last(signal.at.time) if flow in served else None
+        if old is None:
             continue
-        stream = old[-1]
-        programs = {program for program, _ in stream.programs}
+        programs = {program for program, _ in old.programs}
         service = "lockd" if NLM in programs else "nfsd"
         where = f"port {signal.sport} ({service})"
         if signal.kind is Kind.RST:
             text = f"RST from {where} to data on an old connection"
-            yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=stream.first_time)
-        elif NLM in programs and (stream.ended_by, stream.ended_time) == (signal.src, signal.at.time):
-            yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=stream.first_time)
+            yield Sign(signal.at, signal.src, What.RESET, text, key=min(programs & {NLM, NFS}), began=old.first_time)
+        elif NLM in programs and (old.ended_by, old.ended_time) == (signal.src, signal.at.time):
+            yield Sign(signal.at, signal.src, What.CLOSED, f"FIN from {where}", began=old.first_time)
 
 
 def _verifiers(verifiers: Verifiers) -> Iterator[Sign]:

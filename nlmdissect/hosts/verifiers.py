@@ -8,6 +8,7 @@ failed. A server that goes back to a verifier has several at a time, one for eac
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -36,10 +37,13 @@ class Verifiers:
     failed: list[tuple[int, int]]
 
     def changes(self) -> Iterator[Change]:
+        times: dict[int, list[int]] = defaultdict(list)  # of WRITEs that failed, by server
+        for server, time in sorted(self.failed):
+            times[server].append(time)
         for server, of in self.kept.items():
             for before, after in pairwise(of):
-                failed = any(s == server and before.last.time <= at <= after.first.time for s, at in self.failed)
-                yield Change(before, after, failed)
+                bad = times[server]
+                yield Change(before, after, bisect_left(bad, before.last.time) < bisect_right(bad, after.first.time))
 
 
 def verifiers(found: Iterable[Verifier], failed: list[tuple[int, int]]) -> Verifiers:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from nlmdissect.analysis import Analysis
 from nlmdissect.escape import show
+from nlmdissect.history.recovery import RANKING
 from nlmdissect.report.facts import facts
 from nlmdissect.report.ladder import ladder
 from nlmdissect.report.ladder_text import draw
@@ -25,7 +26,7 @@ from nlmdissect.report.unjudged import unjudged
 from nlmdissect.report.verdict import ABOUT_THE_CAPTURE, Word, verdict, worst
 from nlmdissect.report.voice import Voice
 
-RESTARTS = 30
+RESTARTS, PEERS = 30, 200
 HOSTS = 8  # what they were taken for
 NARROW, WIDE = 40, 160
 
@@ -121,7 +122,10 @@ class _Report:
             table.add_column("notice", no_wrap=True)
             for word in ("held", *words):
                 table.add_column(word, justify="right", no_wrap=True)
-            for row, of in zip(rows, counts, strict=True):
+            if len(rows) > PEERS:
+                rows.sort(key=lambda row: [-row.counts()[word] for word in RANKING])
+                counts = [row.counts() for row in rows]
+            for row, of in zip(rows[:PEERS], counts, strict=False):
                 held = str(sum(of.values()))
                 name = Text(self.voice.host(row.peer))
                 cells = [
@@ -133,6 +137,9 @@ class _Report:
                 ]
                 table.add_row(name, row.role, row.notify.value.replace("_", " "), held, *cells)
             self._print(table, 4)
+            if len(rows) > PEERS:
+                rest = f"and {len(rows) - PEERS} more, which lost nothing more than these"
+                self._print(Text(rest, "dim"), 4)
         if len(boots) > RESTARTS:
             self._print(Text(f"and {len(boots) - RESTARTS} more restarts", "dim"), 2)
 

@@ -6,6 +6,7 @@ their records are asked for; ``where`` makes those of some rows only.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,8 +104,8 @@ def final(status: str) -> bool:
 
 def asked_at(r: Request, answer: Answer) -> At:
     """The transmission that an answer answers: the last one before it."""
-    before = [send.at for send in r.sends if send.order < answer.order]
-    return before[-1] if before else r.at
+    before = bisect_left(r.sends, answer.order, key=lambda send: send.order)
+    return r.sends[before - 1].at if before else r.at
 
 
 def is_late_copy(r: Request, answer: Answer) -> bool:

@@ -201,8 +201,8 @@ class _Requests:
             return False  # the client's next life counts its cookies from the beginning again
         if c.xid == self._calls.xid[last.row]:
             return c.time - last.at.time <= 2 * POLL_WITHIN
-        answered = [a for a in earlier.answers if a.order < c.order]
-        if answered and final(answered[-1].status):
+        answered = next((a for a in reversed(earlier.answers) if a.order < c.order), None)
+        if answered is not None and final(answered.status):
             return False
         return c.time - last.at.time <= POLL_WITHIN
 

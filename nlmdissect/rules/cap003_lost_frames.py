@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from nlmdissect.findings import At, Evidence, Finding, Judged, Severity, Verdict, rule
@@ -31,20 +32,13 @@ def lost_frames(history: History) -> Iterator[Verdict]:
     """
     moments = [boot.not_after.time for boot in history.boots]
     moments += [grant.at.time for grant in (*history.walked.table.thefts, *history.walked.table.collisions)]
+    moments.sort()
     yield Judged(len(moments))
     lost: list[Evidence] = []
     for pair, losses in history.visibility.losses.items():
         names = " and ".join(sorted(words.host(history, host) for host in pair))
-        lost += [
-            Evidence(loss.at, f"{loss.what} (between {names})")
-            for loss in losses
-            if any(abs(loss.at.time - moment) <= AROUND for moment in moments)
-        ]
-    lost += [
-        Evidence(loss.at, loss.what)
-        for loss in history.visibility.damage
-        if any(abs(loss.at.time - moment) <= AROUND for moment in moments)
-    ]
+        lost += [Evidence(loss.at, f"{loss.what} (between {names})") for loss in losses if _near(moments, loss.at.time)]
+    lost += [Evidence(loss.at, loss.what) for loss in history.visibility.damage if _near(moments, loss.at.time)]
     dropped = history.extent.dropped
     if dropped:
         lost.append(Evidence(At(history.extent.first, 0, 1), f"the capturing host counted {dropped} dropped packets"))
@@ -55,3 +49,8 @@ def lost_frames(history: History) -> Iterator[Verdict]:
             consequence="Findings about the hosts concerned are suspected, not confirmed.",
             remedy="Capture with a larger buffer (tcpdump -B) and a filter on the two hosts.",
         )
+
+
+def _near(moments: list[int], time: int) -> bool:
+    first = bisect_left(moments, time - AROUND)
+    return first < len(moments) and moments[first] <= time + AROUND

@@ -9,7 +9,6 @@ from nlmdissect.history.fates import File, Grant, Owner
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try, between, within
 from nlmdissect.history.recovery import Recovery
-from nlmdissect.hosts.signs import STRENGTH, What
 from nlmdissect.machines.hold import H
 from nlmdissect.machines.ranges import Piece
 from nlmdissect.protocols.nlm import UNKNOWN
@@ -23,12 +22,7 @@ CHANGES = frozenset({Op.LOCK, Op.NM_LOCK, Op.UNLOCK})
 def restarting(history: History, grants: list[Grant]) -> bool:
     """Whether anything says, if not enough, that one side restarted between the two grants."""
     return any(
-        sign.host in (g.file.server, g.owner.client)
-        and sign.what in STRENGTH
-        and sign.what is not What.LOOKUP
-        and g.piece.granted < sign.at <= g.at
-        for sign in history.signs
-        for g in grants
+        history.signs.tell(host, g.piece.granted, g.at) for g in grants for host in (g.file.server, g.owner.client)
     )
 
 
@@ -68,8 +62,9 @@ def told_elsewhere(history: History, row: Recovery) -> list[Try]:
     """The notices of a restart to another address that seems to be the same host as the peer."""
     names = history.names
     receivers = {*names.notifiers(row.peer)} - {row.peer, row.boot.host}
-    told = (t for sender in names.notifiers(row.boot.host) for t in within(history.notices.by(sender), row.boot))
-    return sorted((t for t in told if t.receiver in receivers), key=lambda t: t.at)
+    pairs = ((sender, receiver) for sender in names.notifiers(row.boot.host) for receiver in receivers)
+    told = (t for pair in pairs for t in within(history.notices.tries.get(pair, []), row.boot))
+    return sorted(told, key=lambda t: t.at)
 
 
 def elsewhere(history: History, tries: list[Try]) -> tuple[list[Evidence], str]:
@@ -108,8 +103,8 @@ def came_back_elsewhere(history: History, server: int, client: int, since: At, u
     when the client's had fallen silent for good: it may be the same machine, which restarted and has another address.
     """
     said, senders = history.traffic.said, {*history.names.notifiers(client)} - {client}
-    last = max((s.last for s in said(client)), default=0)
-    later = {sender for sender in senders if last < min((s.first for s in said(sender)), default=0)}
+    last = history.traffic.last_heard(client)
+    later = {sender for sender in senders if last < next((s.first for s in said(sender)), 0)}
     told = between(history.notices.to(server), since, until) if later else ()
     return next((t for t in _counted(history, told) if t.sender in later), None)
 

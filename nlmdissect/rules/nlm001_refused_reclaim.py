@@ -77,11 +77,9 @@ def is_lost(history: History, reclaim: Reclaim) -> bool:
         and other.answer.status == GRANTED
         and other.answer.order > answer.order
         and other.boot == reclaim.boot
-        and (o := other.request)
-        and (o.server, o.fh, o.client, o.oh, o.svid) == (r.server, r.fh, r.client, r.oh, r.svid)
-        and o.start <= r.start
-        and r.end <= o.end
-        for other in history.walked.reclaims
+        and other.request.start <= r.start
+        and r.end <= other.request.end
+        for other in history.walked.reclaims_over(File(r.server, r.fh), Owner(r.client, r.oh, r.svid), r.start, r.end)
     )
 
 

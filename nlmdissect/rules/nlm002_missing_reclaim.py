@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
-from nlmdissect.history.fates import Fate, File, Outcome, Owner
+from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
 from nlmdissect.hosts.visibility import V
@@ -50,14 +50,10 @@ def missing_reclaim(history: History) -> Iterator[Verdict]:
 
 def _reclaimed(history: History, fate: Fate) -> bool:
     """Whether the client did ask for it, if only when another owner had it: NLM001 and NLM003 tell of the answer."""
+    piece = fate.piece
     return any(
-        reclaim.boot == fate.boot
-        and File(r.server, r.fh) == fate.file
-        and Owner(r.client, r.oh, r.svid) == fate.owner
-        and r.start <= fate.piece.start
-        and fate.piece.end <= r.end
-        for reclaim in history.walked.reclaims
-        for r in (reclaim.request,)
+        reclaim.boot == fate.boot and reclaim.request.start <= piece.start and piece.end <= reclaim.request.end
+        for reclaim in history.walked.reclaims_over(fate.file, fate.owner, piece.start, piece.end)
     )
 
 

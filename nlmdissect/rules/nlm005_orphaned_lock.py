@@ -186,9 +186,8 @@ def _back(history: History, server: int, client: int, cases: list[_Case]) -> Try
 
 
 def _last_heard(history: History, host: int) -> int:
-    packets = [span.last for span in history.traffic.said(host)]
-    arp = [s.at.time for s in history.signals if s.kind is Kind.ARP and s.src == host]
-    return max([*packets, *arp], default=0)
+    arp = [s.at.time for s in history.signals.of(Kind.ARP, (host,))[-1:]]
+    return max([history.traffic.last_heard(host), *arp])
 
 
 def _unusually_silent(history: History, host: int, last: int) -> bool:
@@ -204,13 +203,13 @@ def _unusually_silent(history: History, host: int, last: int) -> bool:
 
 def _closed_in_order(history: History, host: int) -> bool:
     """Whether the host's last TCP connection ended with a FIN of its own: idle, not dead."""
-    tcp = [s for s in history.traffic.streams if s.tcp and s.src == host]
+    tcp = [s for s in history.traffic.sent(host) if s.tcp]
     newest = max(tcp, key=lambda s: s.last_time, default=None)
     return newest is not None and newest.ended == "fin"
 
 
 def _frame_at(history: History, host: int, time: int) -> At:
     """The last frame of a host that a stream or a call shows."""
-    streams = [At(s.last_time, s.capture, s.last_frame) for s in history.traffic.streams if s.src == host]
+    streams = [At(s.last_time, s.capture, s.last_frame) for s in history.traffic.sent(host)]
     calls = [history.calls.at(int(row)) for row in (history.calls.src == host).nonzero()[0]]
     return max((at for at in [*streams, *calls] if at.time <= time), default=At(time, 0, 0))

@@ -52,12 +52,12 @@ def _overtaken(history: History, callback: Callback) -> bool:
     r, answer = callback.request, callback.answer
     assert answer is not None
     if callback.asked is not None:
-        waiting = {send.at for send in callback.asked.sends if send.at < r.at}
-        waiting = {at for at in waiting if not any(at < a.at < r.at for a in callback.asked.answers)}
-        polled_before = (
-            len(waiting) > 0 and bool(callback.asked.answers) and callback.asked.answers[0].at < max(waiting)
-        )
-        if polled_before or any(r.at < a.at < answer.at and a.status == GRANTED for a in callback.asked.answers):
+        answers = callback.asked.answers
+        history.dealings.looks.spend(len(answers) + len(callback.asked.sends))
+        last = max((send.at for send in callback.asked.sends if send.at < r.at), default=None)
+        under_way = last is not None and not any(last < a.at < r.at for a in answers)
+        polled_before = under_way and last is not None and bool(answers) and answers[0].at < last
+        if polled_before or any(r.at < a.at < answer.at and a.status == GRANTED for a in answers):
             return True
     return any(said.at < answer.at for said in history.dealings.about(r, r.at))
 

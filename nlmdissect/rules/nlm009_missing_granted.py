@@ -75,14 +75,12 @@ def missing_granted(history: History) -> Iterator[Verdict]:
 
 def asked(history: History, server: int, client: int, start: int, end: int) -> list[Lookup]:
     """Where the server asked for the client's lockd, in a span of time (ns)."""
-    return [k for k in history.lookups if (k.asker, k.asked) == (server, client) and start <= k.at.time <= end]
+    return history.lookups.between(server, client, start, end + 1)
 
 
 def connected(history: History, server: int, client: int, start: int, end: int) -> bool:
     """Whether the server tried to connect to the client, in a span of time (ns)."""
-    return any(
-        s.kind is Kind.SYN and (s.src, s.dst) == (server, client) and start <= s.at.time <= end for s in history.signals
-    )
+    return bool(history.signals.of(Kind.SYN, (server, client), start - 1, end + 1))
 
 
 def _finding(history: History, waits: list[Wait]) -> Finding:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.groups import groups
-from nlmdissect.history.dealings import RPC_ERRORS, who
+from nlmdissect.history.dealings import RPC_ERRORS, Who, who
 from nlmdissect.history.history import History
 from nlmdissect.hosts.implementations import FASTEST
 from nlmdissect.hosts.signs import SECOND
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.rpc.requests import GRANTED, Op, Request, final
 from nlmdissect.rules import assumptions, requested, words
 
@@ -23,6 +26,8 @@ SHOWN = 3
 NOT_DONE = frozenset({Op.UNLOCK, Op.CANCEL, Op.GRANTED})  # for these anything but GRANTED may be tried again
 
 
+FEW = 100  # LOCKs of one owner that are looked through for those inside a range
+_Answered = tuple[list[At], list[int]]  # when, and the place of the last answer by then
 _Key = tuple[Op, bool, int, int, int, int, int, int, bool, bool]
 
 
@@ -65,19 +70,29 @@ def retry_storm(history: History) -> Iterator[Verdict]:
     lock daemon.
     """
     asked: dict[_Key, _Asked] = {}
-    waiting: dict[tuple[int, int, int, int], set[_Key]] = {}  # the LOCKs of an owner
+    waiting: Ranged[Who] = Ranged(FEW)  # the LOCKs of an owner
+    answered: dict[int, _Answered] = {}  # by request
+    keys: list[_Key] = []
+    numbers: dict[_Key, int] = {}  # of what was asked
     storms: dict[tuple[int, int], dict[int, _Series]] = {}
     yield Judged(int(history.requests.sends[history.requests.said.readable].sum()))
     for at, r in _sends(history):
         if _ends_a_wait(r):
-            for key in [key for key in waiting.get(who(r), ()) if r.start <= key[6] and key[7] <= r.end]:
-                waiting[who(r)].discard(key)
-                asked.pop(key, None)
+            near = [(number, keys[number]) for number in waiting.near(who(r), r.start, r.end)]
+            for number, key in near:
+                if r.start <= key[6] and key[7] <= r.end:
+                    waiting.discard(who(r), number)
+                    asked.pop(key, None)
         key = (r.op, r.asynchronous, r.server, r.client, r.fh, r.svid, r.start, r.end, r.exclusive, r.reclaim)
         if r.op is Op.LOCK:
-            waiting.setdefault(who(r), set()).add(key)
+            if key not in numbers:
+                numbers[key] = len(keys)
+                keys.append(key)
+            waiting.add(who(r), numbers[key], r.start, r.end)
         before = asked.get(key)
-        if before is None or _settled(before.request, at):
+        if before is not None and id(before.request) not in answered:
+            answered[id(before.request)] = _answered(before.request)
+        if before is None or _settled(before.request, at, answered[id(before.request)]):
             asked[key] = _Asked(r, _Series(r, [at]))
             continue
         series = before.series
@@ -113,12 +128,18 @@ def _ends_a_wait(r: Request) -> bool:
     return r.op in (Op.UNLOCK, Op.CANCEL) or (r.op is Op.GRANTED and any(a.status == GRANTED for a in r.answers))
 
 
-def _settled(r: Request, at: At) -> bool:
+def _answered(r: Request) -> _Answered:
+    order = sorted(range(len(r.answers)), key=lambda place: r.answers[place].at)
+    return [r.answers[place].at for place in order], [*accumulate(order, max)]
+
+
+def _settled(r: Request, at: At, answered: _Answered) -> bool:
     """Whether the last answer before a moment ended what was asked."""
-    answers = [a for a in r.answers if a.at < at]
-    if not answers:
+    moments, last = answered
+    before = bisect_left(moments, at)
+    if not before:
         return False
-    status = answers[-1].status
+    status = r.answers[last[before - 1]].status
     if status in RPC_ERRORS:
         return False
     return status == GRANTED if r.op in NOT_DONE else final(status)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.dealings import RPC_ERRORS, Callback
-from nlmdissect.history.fates import Row
+from nlmdissect.history.fates import File, Row
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.signs import SECOND
@@ -96,11 +96,9 @@ def _used(history: History, callback: Callback, cancel: Request) -> bool:
 
 def _taken(history: History, cancel: Request, after: At) -> Row | None:
     """A lock of somebody else that was granted over what the client takes for its own."""
-    for row in history.walked.holds:
-        same_file = (row.file.server, row.file.fh) == (cancel.server, cancel.fh)
+    for row in history.walked.holds_over(File(cancel.server, cancel.fh), cancel.start, cancel.end):
         other = (row.owner.client, row.owner.svid) != (cancel.client, cancel.svid)
-        overlaps = row.start <= cancel.end and cancel.start <= row.end and (row.exclusive or cancel.exclusive)
-        if same_file and other and overlaps and row.granted > after:
+        if other and (row.exclusive or cancel.exclusive) and row.granted > after:
             return row
     return None
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import NamedTuple
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, LockRef, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, LockRef, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
 from nlmdissect.hosts.called import same_host
 from nlmdissect.hosts.visibility import V
 from nlmdissect.hosts.voices import TURNS, Voice, busiest, one_kernel, turns, voices
+from nlmdissect.machines.spans import Ranged
 from nlmdissect.protocols.nlm import END
 from nlmdissect.rpc.requests import Op
 from nlmdissect.rules import assumptions, words
 
 SHOWN = 6
+FEW = 100  # holds at once that are looked through for those that overlap
 
 
 class Shared(NamedTuple):
@@ -79,59 +82,66 @@ def _svids(voice: Voice) -> set[int]:
 
 def _shared(history: History, server: int, a: Voice, b: Voice) -> list[Shared]:
     """Holds of the two that overlap in range and time, under one svid, one of them exclusive."""
-    mine = {(r.fh, r.oh, r.svid) for r in a.requests}
-    others = {(r.fh, r.oh, r.svid) for r in b.requests}
+    mine, others = _keys(a) - _keys(b), _keys(b) - _keys(a)
     files: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in history.walked.holds:
         if (row.file.server, row.owner.client) == (server, a.host):
             files[row.file.fh, row.owner.svid].append(row)
-    found = []
-    for of in files.values():
-        for number, second in enumerate(of):
-            for first in of[:number]:
-                keys = [(row.file.fh, row.owner.oh, row.owner.svid) for row in (first, second)]
-                crossed = any(x in mine - others and y in others - mine for x, y in (keys, keys[::-1]))
-                over = first.released is not None and first.released <= second.granted
-                overlap = first.start <= second.end and second.start <= first.end
-                if (
-                    crossed
-                    and not over
-                    and overlap
-                    and (first.exclusive or second.exclusive)
-                    and _kept(history, first, second)
-                ):
-                    found.append(Shared(first, second))
-    return found
+    return [
+        Shared(first, second)
+        for of in files.values()
+        for first, second in _at_once(history, of)
+        if any(_key(x) in mine and _key(y) in others for x, y in ((first, second), (second, first)))
+        if (first.exclusive or second.exclusive) and _kept(history, first, second)
+    ]
+
+
+def _keys(voice: Voice) -> set[tuple[int, int, int]]:
+    return {(r.fh, r.oh, r.svid) for r in voice.requests}
+
+
+def _key(row: Row) -> tuple[int, int, int]:
+    return row.file.fh, row.owner.oh, row.owner.svid
+
+
+def _at_once(history: History, rows: list[Row]) -> Iterator[tuple[Row, Row]]:
+    """The holds of a file that overlap and were there when another one was granted. ``rows`` in the order of grants."""
+    held: Ranged[None] = Ranged(FEW)
+    ends: list[tuple[At, int]] = []
+    for number, second in enumerate(rows):
+        while ends and ends[0][0] <= second.granted:
+            held.discard(None, heappop(ends)[1])
+        near = held.near(None, second.start, second.end)
+        history.dealings.looks.spend(len(near))
+        yield from ((rows[first], second) for first in near)
+        held.add(None, number, second.start, second.end)
+        if second.released is not None:
+            heappush(ends, (second.released, number))
 
 
 def _kept(history: History, first: Row, second: Row) -> bool:
     """Whether nothing between the two grants can have ended the first hold: no restart, no UNLOCK without an answer."""
-    between = [b for b in history.boots if first.granted < b.not_after < second.granted]
-    return not any(boot.host == first.file.server for boot in between) and not any(
-        r.op is Op.UNLOCK
-        and (r.client, r.oh, r.svid) == first.owner
-        and first.granted < r.at < second.granted
-        and r.start <= first.end
-        and first.start <= r.end
-        for r in history.requests.where(history.requests.about(*first.file))
+    return not history.boots.between(first.file.server, first.granted, second.granted) and not any(
+        r.op is Op.UNLOCK and (r.client, r.oh, r.svid) == first.owner and first.granted < r.at < second.granted
+        for r in history.dealings.over(*first.file, first.start, first.end)
     )
 
 
 def _finding(history: History, server: int, host: int, a: Voice, b: Voice, sure: bool) -> Finding:
     by_oh = history.kind(server).owners_by_oh
-    shared = [] if by_oh else _shared(history, server, a, b)
+    shared, of_a = [] if by_oh else _shared(history, server, a, b), _keys(a)
     address, names = history.names.address(host), f"{a.name} and {b.name}"
     svid = min(_svids(a) & _svids(b))
     start, end = a.requests[0].at.time, max(a.requests[-1].at.time, b.requests[-1].at.time)
     if shared:
         start, end = shared[0].first.granted.time, shared[-1].second.granted.time
     doubts = history.visibility.all((host, server), (V.NO_LOSS, V.BOTH_WAYS, V.DECODED), start, end)
-    sure = sure and not any(b.host == host and start < b.not_after.time < end for b in history.boots)
+    sure = sure and not any(start < b.not_after.time < end for b in history.boots.of(host))
     held = [
         Evidence(row.granted, f"{words.kind_of(row.exclusive)} {words.span_text(row.start, row.end)} granted to {name}")
         for pair in shared
         for row in pair
-        for name in (_name_of(row, a, b),)
+        for name in (a.name if _key(row) in of_a else b.name,)
     ]
     said = [Evidence(v.requests[0].at, f"caller_name {v.name}, svid {v.requests[0].svid}") for v in (a, b)]
     said += [Evidence(r.at, f"caller_name {v.name} again") for v in (a, b) for r in v.requests[1:2]]
@@ -155,13 +165,8 @@ def _finding(history: History, server: int, host: int, a: Voice, b: Voice, sure:
         confidence=words.confidence(doubts) if sure else Confidence.SUSPECTED,
         server=server,
         client=host,
-        locks=tuple(_ref(history, row, _name_of(row, a, b)) for pair in shared for row in pair),
+        locks=tuple(_ref(history, row, a.name if _key(row) in of_a else b.name) for pair in shared for row in pair),
     )
-
-
-def _name_of(row: Row, a: Voice, b: Voice) -> str:
-    keys = {(r.fh, r.oh, r.svid) for r in a.requests}
-    return a.name if (row.file.fh, row.owner.oh, row.owner.svid) in keys else b.name
 
 
 def _ref(history: History, row: Row, name: str) -> LockRef:

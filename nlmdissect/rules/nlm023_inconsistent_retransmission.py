@@ -69,18 +69,23 @@ def inconsistent_retransmission(history: History) -> Iterator[Verdict]:
 
 def _case(history: History, r: Request) -> Case | None:
     calls = history.calls
-    for xid in dict.fromkeys(int(calls.xid[send.row]) for send in r.sends):
-        sends = tuple(s for s in r.sends if int(calls.xid[s.row]) == xid)
-        answers = [a for a in r.answers if int(calls.xid[a.row]) == xid]
+    sent: dict[int, list[Send]] = defaultdict(list)
+    for send in r.sends:
+        sent[int(calls.xid[send.row])].append(send)
+    answered: dict[int, list[Answer]] = defaultdict(list)
+    for a in r.answers:
+        answered[int(calls.xid[a.row])].append(a)
+    for xid, sends in sent.items():
+        answers = answered[xid]
         if len(sends) < 2 or len(answers) < 2 or len({int(calls.stream[s.row]) for s in sends}) > 1:
             continue
         first, last = answers[0], answers[-1]
         if sends[-1].order > first.order and sends[-1].at.time - first.at.time > CROSSED:
             continue  # the first answer never reached the client
-        if any(b.host == r.server and first.at < b.not_after <= last.at for b in history.boots):
+        if any(b.not_after <= last.at for b in history.boots.of(r.server) if first.at < b.not_after):
             continue
         undone = next((a for u in _others(history, r, Op.UNLOCK) for a in u.answers if first.at < a.at < last.at), None)
-        case = Case(r, sends, first, last, undone)
+        case = Case(r, tuple(sends), first, last, undone)
         if {first.status, last.status} == {GRANTED} and undone is not None and undone.status == GRANTED:
             return case
         differ = first.status != last.status and GRANTED in (first.status, last.status)
@@ -105,9 +110,10 @@ def _others(history: History, r: Request, *ops: Op) -> list[Request]:
 
 def _put_right(history: History, case: Case) -> bool:
     r = case.request
-    later = [s for s in r.sends if s.order > case.first.order and s not in case.sends]
+    mine = {s.row for s in case.sends}
+    later = [s for s in r.sends if s.order > case.first.order and s.row not in mine]
     again = [o for o in _others(history, r, Op.LOCK, Op.NM_LOCK, Op.UNLOCK, Op.CANCEL) if o.at > case.last.at]
-    restarted = any(b.host in (r.server, r.client) and b.not_after > case.last.at for b in history.boots)
+    restarted = any(b.not_after > case.last.at for host in (r.server, r.client) for b in history.boots.of(host)[-1:])
     return bool(later or again) or restarted
 
 

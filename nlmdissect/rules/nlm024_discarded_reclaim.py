@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,10 @@ from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Sever
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.hosts.visibility import V
-from nlmdissect.rpc.requests import GRANTED, Op, Request
+from nlmdissect.rpc.requests import GRANTED, Op, Request, Requests
 from nlmdissect.rules import words
+
+Locks = Mapping[tuple[int, int], list[Request]]
 
 
 class Case(NamedTuple):
@@ -49,32 +51,40 @@ def discarded_reclaim(history: History) -> Iterator[Verdict]:
     cases: dict[tuple[int, int, int], list[Case]] = defaultdict(list)
     back = [r for r in history.walked.reclaims if r.answer is not None and r.answer.status == GRANTED]
     yield Judged(len(back))
-    for grant in history.walked.table.collisions:
+    collisions = history.walked.table.collisions if back else []
+    servers = {grant.file.server for grant in collisions}
+    judged = {s for s in servers if not (history.kind(s).ignores_state or _speaks_for_itself(history, s))}
+    locks = _locks(history.requests) if judged else {}
+    for grant in collisions:
         server = grant.file.server
-        if history.kind(server).ignores_state or _speaks_for_itself(history, server):
-            continue
-        case = _case(history, grant)
+        case = _case(history, grant, locks) if server in judged else None
         if case is not None:
             cases[server, grant.owner.client, grant.by.client].append(case)
     for of in cases.values():
         yield _finding(history, of)
 
 
-def _case(history: History, grant: Grant) -> Case | None:
-    for reclaim in history.walked.reclaims:
+def _case(history: History, grant: Grant, locks: Locks) -> Case | None:
+    """The reclaim and the ordinary LOCK that may have made the server drop what it had granted."""
+    for reclaim in history.walked.reclaims_over(grant.file, grant.owner, grant.piece.start, grant.piece.end):
         r, answer = reclaim.request, reclaim.answer
-        same = (r.server, r.fh, r.client, r.oh, r.svid) == (*grant.file, *grant.owner)
-        if answer is None or answer.status != GRANTED or not same or answer.at >= grant.at:
+        if answer is None or answer.status != GRANTED or answer.at >= grant.at:
             continue
-        if not (r.start <= grant.piece.end and grant.piece.start <= r.end):
-            continue
-        requests = history.requests
-        locks = requests.is_a(Op.LOCK) & ~requests.said.reclaim
-        for lock in requests.where(locks & requests.between(r.server, r.client)):
+        of = locks.get((r.server, r.client), [])
+        history.dealings.looks.spend(len(of))
+        for lock in of:
             locked = next((a.at for a in lock.answers if a.status == GRANTED and answer.at < a.at < grant.at), None)
-            if locked is not None and lock.state not in (0, r.state):
+            if locked is not None and lock.state != r.state:
                 return Case(r, answer.at, lock, locked, grant)
     return None
+
+
+def _locks(requests: Requests) -> Locks:
+    """The ordinary LOCKs with a state, by server and client."""
+    found: dict[tuple[int, int], list[Request]] = defaultdict(list)
+    for r in requests.where(requests.is_a(Op.LOCK) & ~requests.said.reclaim & (requests.said.state != 0)):
+        found[r.server, r.client].append(r)
+    return found
 
 
 def _speaks_for_itself(history: History, server: int) -> bool:

@@ -104,9 +104,7 @@ def _refused(history: History, row: Recovery) -> list[Evidence]:
     """What ICMP says of the look-ups of the client's statd."""
     return [
         Evidence(s.at, f"ICMP unreachable (type {s.a}, code {s.b}) about it")
-        for s in history.signals
-        if s.kind is Kind.ICMP
-        and s.quoted is not None
-        and (s.quoted.src, s.quoted.dst, s.quoted.dport) == (row.boot.host, row.peer, RPCBIND)
-        and row.boot.during(s.at)
+        for s in history.signals.of(
+            Kind.ICMP, (row.boot.host, row.peer, RPCBIND), row.boot.not_after.time - 1, row.boot.until
+        )
     ]

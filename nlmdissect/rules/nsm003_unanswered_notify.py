@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import ENDED, Outcome
@@ -34,26 +34,28 @@ def unanswered_notify(history: History) -> Iterator[Verdict]:
     restart the applications that held locks there. On other receivers: `rpc.statd -p` on FreeBSD, `nfs.statd.port` in
     /etc/nfs.conf on macOS, `svcs nfs/status` on illumos.
     """
+    newest = _newest(history.recoveries)
+    told = _newest(row for row in history.recoveries if row.notify in (Notify.ANSWERED, Notify.UNDERSTOOD))
+    # over TCP the other direction may be here, and over UDP not
+    udp = {(s.src, s.dst) for s in history.traffic.streams if not s.tcp}
     for row in history.recoveries:
         if not row.tries:
             continue
         yield Judged()
         if row.notify is Notify.SENT:
             yield NotAssessed(f"SM_NOTIFY to {words.host(history, row.peer)}: {row.why}")
-        elif row.notify is Notify.UNANSWERED and not _superseded(history, row) and not misdirected(history, row):
-            yield _finding(history, row)
+        elif row.notify is Notify.UNANSWERED and not _superseded(row, newest, told) and not misdirected(history, row):
+            yield _finding(history, row, any((row.peer, t.sender) in udp for t in row.tries))
         elif row.answered and row.answered[0].at != row.tries[0].at:
             yield from _late(history, row)
 
 
-def _finding(history: History, row: Recovery) -> Finding:
+def _finding(history: History, row: Recovery, udp: bool) -> Finding:
     boot, peer, sender = row.boot, row.peer, row.boot.host
     last = row.tries[-1].at.time
     conditions = (V.NO_LOSS, V.BOTH_WAYS, V.DECODED)
     doubts = history.visibility.all((peer, sender), conditions, row.tries[0].at.time, last)
     alive = words.alive(history, peer, boot)
-    # over TCP the other direction may be here, and over UDP not
-    udp = any(s.src == peer and s.dst in {t.sender for t in row.tries} and not s.tcp for s in history.traffic.streams)
     orphans = tuple(fate for fate in row.known if fate.outcome not in ENDED)
     held = words.grants(history, orphans)
     left = stuck(history, row)
@@ -102,15 +104,18 @@ def _late(history: History, row: Recovery) -> Iterator[Finding]:
     )
 
 
-def _superseded(history: History, row: Recovery) -> bool:
+def _newest(rows: Iterable[Recovery]) -> dict[tuple[int, int], int]:
+    """The number of the last restart of each host that each peer should have heard of."""
+    found: dict[tuple[int, int], int] = {}
+    for row in rows:
+        pair = row.boot.host, row.peer
+        found[pair] = max(row.boot.number, found.get(pair, 0))
+    return found
+
+
+def _superseded(row: Recovery, newest: Mapping[tuple[int, int], int], told: Mapping[tuple[int, int], int]) -> bool:
     """The host restarted again: nothing was lost by the first silence if it reached this peer then, or if all that the
     peer held was still to be reclaimed; what became of that is told of the next restart.
     """
     waiting = row.having(Outcome.SUPERSEDED) and all(fate.outcome in ENDED for fate in row.fates)
-    return any(
-        later.boot.host == row.boot.host
-        and later.peer == row.peer
-        and later.boot.number > row.boot.number
-        and (waiting or later.notify in (Notify.ANSWERED, Notify.UNDERSTOOD))
-        for later in history.recoveries
-    )
+    return (newest if waiting else told).get((row.boot.host, row.peer), 0) > row.boot.number

@@ -54,18 +54,20 @@ def misdirected_notify(history: History) -> Iterator[Verdict]:
 def misdirected(history: History, row: Recovery) -> list[Evidence]:
     """What says that tries of a row went to a wrong or dead port."""
     found: list[Evidence] = []
+    looks = [(look.answered, look.port) for look in reversed(row.lookups) if look.port and look.answered]
     for t in row.tries:
-        known = [look.port for look in row.lookups if look.port and look.answered and look.answered < t.at]
+        known = next((port for answered, port in looks if answered < t.at), None)
         if t.error in ("PROG_UNAVAIL", "PROG_MISMATCH") and t.answered:
             found.append(Evidence(t.answered, f"answered {t.error}: no statd at this port"))
-        elif known and t.port != known[-1] and t.answered is None:
-            found.append(Evidence(t.at, f"SM_NOTIFY to port {t.port}, statd is at {known[-1]}"))
+        elif known and t.port != known and t.answered is None:
+            found.append(Evidence(t.at, f"SM_NOTIFY to port {t.port}, statd is at {known}"))
     ports = {(t.sender, t.receiver, t.port) for t in row.tries}
-    for s in history.signals:
-        if s.kind is Kind.ICMP and (s.a, s.b) in PORT_UNREACHABLE and s.quoted:
-            quoted = (s.quoted.src, s.quoted.dst, s.quoted.dport)
-            if quoted in ports and row.tries[0].at <= s.at and row.boot.during(s.at):
-                found.append(Evidence(s.at, f"ICMP port unreachable: nobody listens at port {s.quoted.dport}"))
+    for sent in ports:
+        found += [
+            Evidence(s.at, f"ICMP port unreachable: nobody listens at port {sent[2]}")
+            for s in history.signals.of(Kind.ICMP, sent, row.tries[0].at.time - 1, row.boot.until)
+            if (s.a, s.b) in PORT_UNREACHABLE and row.tries[0].at <= s.at
+        ]
     return sorted(found, key=lambda e: e.at)
 
 

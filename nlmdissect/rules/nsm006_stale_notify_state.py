@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.notices import Try
@@ -14,6 +15,8 @@ from nlmdissect.history.recovery import Recovery
 from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.rules import words
 from nlmdissect.rules.doubts import stuck
+
+Key = tuple[int, int, int]  # sender, receiver, state
 
 
 class Told(NamedTuple):
@@ -46,8 +49,13 @@ def stale_notify_state(history: History) -> Iterator[Verdict]:
     """
     refuted = {(sign.host, sign.at) for sign in history.stray}
     lives: dict[tuple[int, str], dict[int, Told]] = {}
-    for (sender, _), tries in history.notices.tries.items():
+    earliest: dict[Key, At] = {}
+    rows: dict[int, list[Recovery]] = defaultdict(list)  # by restart
+    for row in history.recoveries:
+        rows[row.boot.number].append(row)
+    for (sender, receiver), tries in history.notices.tries.items():
         for t in tries:
+            earliest[sender, receiver, t.state] = min(t.at, earliest.get((sender, receiver, t.state), t.at))
             boot = life_at(history.boots, sender, t.at.time)
             if boot is not None and t.state > 0 and (sender, t.at) not in refuted:
                 of = lives.setdefault((sender, t.name.casefold().partition(".")[0]), {})
@@ -58,7 +66,8 @@ def stale_notify_state(history: History) -> Iterator[Verdict]:
         for before, after in pairwise(sorted(of.values(), key=lambda told: told.notice.at)):
             same = after.notice.state == before.notice.state
             if same or (after.notice.state < before.notice.state and not _moved(history, before, after)):
-                yield from _findings(history, sender, before, after, same)
+                peers = rows[after.boot.number] if same else []
+                yield from _findings(history, peers, earliest, sender, before, after)
 
 
 def _moved(history: History, before: Told, after: Told) -> bool:
@@ -67,25 +76,21 @@ def _moved(history: History, before: Told, after: Told) -> bool:
     return any(n in history.moves and history.boots[n].host == after.boot.host for n in between)
 
 
-def _findings(history: History, sender: int, before: Told, after: Told, same: bool) -> Iterator[Finding]:
+def _findings(
+    history: History, rows: list[Recovery], earliest: Mapping[Key, At], sender: int, before: Told, after: Told
+) -> Iterator[Finding]:
     """One for each receiver that was harmed by it, or one of level warning without a receiver."""
     harmed = [
         row
-        for row in history.recoveries
-        if row.boot is after.boot
-        and same
-        and row.answered
-        and any(t.state == after.notice.state and t.at < after.boot.not_after for t in _told(history, sender, row.peer))
+        for row in rows
+        if row.answered
+        and earliest.get((sender, row.peer, after.notice.state), after.notice.at) < after.boot.not_after
         and (row.having(Outcome.MISSING, Outcome.STOLEN) or stuck(history, row))
     ]
     for row in harmed:
         yield _finding(history, sender, before, after, row)
     if not harmed:
         yield _finding(history, sender, before, after, None)
-
-
-def _told(history: History, sender: int, receiver: int) -> list[Try]:
-    return history.notices.tries.get((sender, receiver), [])
 
 
 def _finding(history: History, sender: int, before: Told, after: Told, row: Recovery | None) -> Finding:

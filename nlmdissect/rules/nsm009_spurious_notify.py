@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, Severity, Verdict, rule
 from nlmdissect.history.fates import Grant
 from nlmdissect.history.history import History
 from nlmdissect.history.spurious import Spurious
@@ -37,14 +39,25 @@ def spurious_notify(history: History) -> Iterator[Verdict]:
     hosts only. On illumos each start of lockd notifies, on FreeBSD and macOS each start of rpc.statd.
     """
     yield Judged(sum(len(tries) for tries in history.notices.tries.values()))
+    thefts: dict[int, list[Grant]] = defaultdict(list)  # by who lost it
+    for grant in history.walked.table.thefts if history.spurious else ():
+        if grant.before is H.EXPOSED:
+            thefts[grant.owner.client].append(grant)
+    refused: dict[int, list[Reclaim]] = defaultdict(list)  # by server
+    for reclaim in history.walked.reclaims if history.spurious else ():
+        if _refused(reclaim) and is_needless(reclaim):
+            refused[reclaim.request.server].append(reclaim)
     for case in history.spurious:
-        yield _finding(history, case)
+        told: dict[int, list[At]] = defaultdict(list)
+        for t in case.tries:
+            told[t.receiver].append(t.at)
+        lost = [g for g in thefts[case.host] if any(at < g.at for at in told[g.file.server][:1])]
+        history.dealings.looks.spend(len(thefts[case.host]) + len(refused[case.host]))
+        yield _finding(history, case, lost, [r for r in refused[case.host] if _follows(r, told[r.request.client])])
 
 
-def _finding(history: History, case: Spurious) -> Finding:
+def _finding(history: History, case: Spurious, lost: list[Grant], refused: list[Reclaim]) -> Finding:
     host, sender, first = case.host, case.sender, case.tries[0]
-    lost = [g for g in history.walked.table.thefts if g.before is H.EXPOSED and _is_about(g, case)]
-    refused = [r for r in history.walked.reclaims if is_needless(r) and _refused(r) and _follows(r, case)]
     name = words.host(history, host)
     by = "" if sender == host else f" by {words.host(history, sender)}"
     receivers = {t.receiver for t in case.tries}
@@ -76,15 +89,7 @@ def _refused(reclaim: Reclaim) -> bool:
     return reclaim.answer is not None and reclaim.answer.status != "GRANTED"
 
 
-def _follows(reclaim: Reclaim, case: Spurious) -> bool:
+def _follows(reclaim: Reclaim, told: list[At]) -> bool:
     """Whether the notice, or one of them, made the client reclaim."""
-    r = reclaim.request
-    return r.server == case.host and any(
-        t.receiver == r.client and t.at < r.at and r.at.time - t.at.time < SOON for t in case.tries
-    )
-
-
-def _is_about(grant: Grant, case: Spurious) -> bool:
-    """Whether a lock was taken from the named host by a server that had been told."""
-    told = [t.at for t in case.tries if t.receiver == grant.file.server]
-    return grant.owner.client == case.host and bool(told) and told[0] < grant.at
+    at = reclaim.request.at
+    return any(at.time - before.time < SOON for before in told[: bisect_left(told, at)][-1:])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 
-from nlmdissect.findings import Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
-from nlmdissect.history.refusals import Refusal, another_error, others_are_served, refusals, served, tested
+from nlmdissect.history.refusals import Others, Refusal, another_error, refusals
 from nlmdissect.hosts.loopback import Mon
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.rules import words
@@ -37,26 +39,32 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
     """
     refused = refusals(history.requests)
     failed: dict[tuple[int, int | None, str], list[Mon]] = {}
+    good: dict[tuple[int, int | None, str], list[Mon]] = defaultdict(list)  # in order
     for mon in history.loopback.mons:
+        if mon.watch and mon.answered and not mon.refused:
+            good[mon.host, mon.peer, mon.name].append(mon)
         if mon.watch and (mon.refused or mon.answered is None):
             key = (mon.host, mon.peer, mon.name if mon.peer is None else "")
             failed.setdefault(key, []).append(mon)
     yield Judged(len(history.loopback.mons) + len(refused))
+    servers = {server for server, _ in refused} | {end for key in failed for end in key[:2] if end is not None}
+    others = Others(history.requests, servers, refused, history.dealings.looks)
+    alike = {pair: [run for run in of if not another_error(run)] for pair, of in refused.items()}
+    longest: dict[int, int] = defaultdict(int)  # by server, over all clients
+    for (server, _), of in alike.items():
+        longest[server] += max(map(len, of), default=0)
     for (server, client), runs in refused.items():
         mons = failed.get((server, client, ""), [])
-        alike = {c: [run for run in of if not another_error(run)] for (s, c), of in refused.items() if s == server}
-        many = sum(max(map(len, of), default=0) for of in alike.values()) >= RUN
         long = [
             case
-            for run in alike[client]
-            if (many and others_are_served(history.requests, refused, client, run))
-            or tested(history.requests, server, client, run)
+            for run in alike[server, client]
+            if (longest[server] >= RUN and others.are_served(server, client, run)) or others.tested(server, client, run)
             for case in run
         ]
         if mons:
-            yield _network(history, server, client, [case for run in runs for case in run], mons)
+            yield _network(history, others, server, client, [case for run in runs for case in run], mons)
         elif long:
-            yield _network(history, server, client, long, [])
+            yield _network(history, others, server, client, long, [])
         else:
             name = words.host(history, client)
             if all(map(another_error, runs)):
@@ -66,12 +74,16 @@ def refused_monitor(history: History) -> Iterator[Verdict]:
             yield NotAssessed(f"DENIED_NOLOCKS to {name}: {why}")
     for (host, peer, _), mons in failed.items():
         if peer is None or (host, peer) not in refused:
-            yield _local(history, host, peer, mons)
+            known = good[host, peer, mons[-1].name]
+            later = known[bisect_right(known, mons[-1].at, key=lambda mon: mon.at) :]
+            yield _local(history, others, host, peer, mons, later[0].answered if later else None)
 
 
-def _network(history: History, server: int, client: int, cases: list[Refusal], mons: list[Mon]) -> Finding:
-    healed = served(history.requests, server, client, cases[-1].answer.at)
-    test = tested(history.requests, server, client, cases)
+def _network(
+    history: History, others: Others, server: int, client: int, cases: list[Refusal], mons: list[Mon]
+) -> Finding:
+    healed = others.served(server, client, cases[-1].answer.at)
+    test = others.tested(server, client, cases)
     return Finding(
         f"{words.host(history, server)} refuses {words.host(history, client)} locks with DENIED_NOLOCKS: "
         "it cannot monitor it",
@@ -90,21 +102,14 @@ def _network(history: History, server: int, client: int, cases: list[Refusal], m
     )
 
 
-def _local(history: History, host: int, peer: int | None, mons: list[Mon]) -> Finding:
+def _local(
+    history: History, others: Others, host: int, peer: int | None, mons: list[Mon], monitored: At | None
+) -> Finding:
     last = mons[-1]
-    monitored = next(
-        (
-            mon.answered
-            for mon in history.loopback.mons
-            if mon.watch and (mon.host, mon.peer, mon.name) == (host, peer, last.name)
-            and mon.answered and not mon.refused and mon.at > last.at
-        ),
-        None,
-    )  # fmt: skip
     is_server = "server" in history.names.roles.get(host, ())
     server, client = (host, peer) if is_server else (peer, host)
     # a lock soon after it says that the answer is only missing from the capture, or does not matter to this server
-    locked = served(history.requests, server, client, last.at) if server is not None and client is not None else None
+    locked = others.served(server, client, last.at) if server is not None and client is not None else None
     healed = monitored or locked
     room = history.loopback.covered(host, last.at.time, last.at.time + ROOM)
     name = last.name if peer is None else words.host(history, peer)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Row
 from nlmdissect.history.history import History
+from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.loopback import TOLERANCE, Mon
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.protocols import NLM, NSM
@@ -88,7 +89,8 @@ def _watched(history: History, mons: list[Mon], granted: int) -> bool:
     if last < 0 or not mons[last].watch:
         return False
     since = mons[last].at.time + TOLERANCE
-    return not any(b.host == mons[last].host and since < b.not_after.time <= granted for b in history.boots)
+    boot = life_at(history.boots, mons[last].host, granted)
+    return boot is None or boot.not_after.time <= since
 
 
 def _watched_since(history: History, server: int, granted: int) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from nlmdissect.findings import Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
+from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.history import History
 from nlmdissect.hosts.boot import life_at
 from nlmdissect.hosts.reach import PROHIBITED, RPCBIND, Path, Unreached
@@ -42,6 +43,8 @@ def unreachable_lockd(history: History) -> Iterator[Verdict]:
     `nft list ruleset` for rejects. On other servers open 4045 (illumos, ONTAP) or the port set in their options.
     """
     cases: dict[tuple[int, int], list[Unreached]] = {}
+    pairs = {(client, server) for server, client in history.requests.pairs}
+    calls = {(src, dst) for program, _, src, dst in history.traffic.programs if program in (NLM, MOUNT, NFS)}
     for run in history.unreached:
         yield Judged()
         caller, callee = words.host(history, run.path.caller), words.host(history, run.path.callee)
@@ -50,14 +53,18 @@ def unreachable_lockd(history: History) -> Iterator[Verdict]:
         if not run.prohibited and not blind.holds:
             yield NotAssessed(f"{caller} tries to reach lockd of {callee}; {blind.why}")
             continue
-        client, server = _roles(history, run.path)
+        client, server = _roles(run.path, pairs, calls)
         cases.setdefault((client, server), []).append(run)
+    waits: dict[tuple[int, int], list[At]] = defaultdict(list)  # since when somebody waits
+    for wait in history.walked.waits if cases else ():
+        if wait.ended is None:
+            waits[wait.request.client, wait.request.server].append(wait.since)
     for (client, server), runs in cases.items():
-        yield _finding(history, client, server, runs)
+        yield _finding(history, sorted(waits[client, server])[:1], client, server, runs)
 
 
-def _finding(history: History, client: int, server: int, runs: list[Unreached]) -> Finding:
-    worst = max(runs, key=lambda run: (_severity(history, client, run), len(run.tries)))
+def _finding(history: History, waiting: list[At], client: int, server: int, runs: list[Unreached]) -> Finding:
+    worst = max(runs, key=lambda run: (_severity(waiting, client, run), len(run.tries)))
     path, boot = worst.path, life_at(history.boots, server, worst.tries[0].time)
     doubts = history.visibility.all(
         (path.callee, path.caller), (V.NO_LOSS, V.BOTH_WAYS), worst.tries[0].time, worst.tries[-1].time
@@ -97,7 +104,7 @@ def _finding(history: History, client: int, server: int, runs: list[Unreached]) 
         )
         + words.because(doubts),
         remedy="Open port 111 and lockd's ports in both directions, and pin these (nlm_tcpport, nlm_udpport).",
-        severity=_severity(history, client, worst),
+        severity=_severity(waiting, client, worst),
         confidence=words.confidence(() if worst.prohibited else doubts),
         server=server,
         client=client,
@@ -105,20 +112,17 @@ def _finding(history: History, client: int, server: int, runs: list[Unreached]) 
     )
 
 
-def _severity(history: History, client: int, run: Unreached) -> Severity:
+def _severity(waiting: list[At], client: int, run: Unreached) -> Severity:
     if run.again is not None:
         return Severity.WARNING
     if run.path.callee == client:
-        waits = [w for w in history.walked.waits if (w.request.client, w.request.server) == (client, run.path.caller)]
-        return Severity.ERROR if any(w.ended is None and w.since < run.tries[-1] for w in waits) else Severity.WARNING
+        return Severity.ERROR if any(since < run.tries[-1] for since in waiting) else Severity.WARNING
     return Severity.ERROR if run.tries[-1].time - run.tries[0].time >= LASTED else Severity.WARNING
 
 
-def _roles(history: History, path: Path) -> tuple[int, int]:
+def _roles(path: Path, pairs: set[tuple[int, int]], calls: set[tuple[int, int]]) -> tuple[int, int]:
     """(client, server). Who asked whom for locks tells it, else who mounts from whom; else the caller is a client."""
     there = (path.caller, path.callee)
-    pairs = {(client, server) for server, client in history.requests.pairs}
-    calls = {(src, dst) for program, _, src, dst in history.traffic.programs if program in (NLM, MOUNT, NFS)}
     if there in pairs or (there[::-1] not in pairs and (there in calls or there[::-1] not in calls)):
         return there
     return there[::-1]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from nlmdissect.findings import At, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import Fate, Outcome
 from nlmdissect.history.history import History
 from nlmdissect.history.recovery import Notify, Recovery
+from nlmdissect.hosts.boot import Boot, life_at
 from nlmdissect.hosts.implementations import NO_LOCKD
 from nlmdissect.hosts.lookups import Lookup
 from nlmdissect.hosts.signs import SECOND
@@ -38,18 +41,19 @@ def unregistered_lockd(history: History) -> Iterator[Verdict]:
     mended). Elsewhere check the order in which lockd and the status monitor start. Then restart the applications that
     lost their locks.
     """
+    heard = _Heard(history)
+    reclaimed = {(reclaim.boot, reclaim.request.client) for reclaim in history.walked.reclaims}
     for row in history.recoveries:
-        zeros = _zeros(history, row)
-        if row.role != "client" or not row.fates or not zeros:
+        zeros = _zeros(history, row) if row.role == "client" and row.fates else []
+        if not zeros:
             continue
         yield Judged()
-        healed = _healed(history, row, zeros[0].at)
+        healed = heard.healed(row.boot.host, row.peer, zeros[0].at)
         lost = tuple(f for f in row.fates if f.outcome in (Outcome.MISSING, Outcome.STOLEN) or f.status == GRACE)
-        reclaims = (r for r in history.walked.reclaims if r.boot == row.boot.number)
-        went_on = not lost or any(r.request.client == row.peer for r in reclaims)
+        went_on = not lost or (row.boot.number, row.peer) in reclaimed
         if healed is not None and healed.time - zeros[0].at.time <= HEALS and went_on:
             continue
-        if row.notify in (Notify.MISSING, Notify.UNANSWERED) or _other_version(history, row, zeros):
+        if row.notify in (Notify.MISSING, Notify.UNANSWERED) or heard.other_version(row.boot, zeros[0].version):
             continue
         if row.decided is None and not all(f.at is not None for f in row.fates):
             yield NotAssessed(assumptions.undecided(history, row))
@@ -59,33 +63,39 @@ def unregistered_lockd(history: History) -> Iterator[Verdict]:
 
 
 def _zeros(history: History, row: Recovery) -> list[Lookup]:
+    boot = row.boot
     return [
         look
-        for look in history.lookups
-        if (look.asker, look.asked, look.port) == (row.peer, row.boot.host, 0)
-        and row.boot.during(look.at)
-        and (row.boot.grace_over is None or look.at < row.boot.grace_over)
+        for look in history.lookups.between(row.peer, boot.host, boot.not_after.time, boot.until)
+        if look.port == 0 and (boot.grace_over is None or look.at < boot.grace_over)
     ]
 
 
-def _healed(history: History, row: Recovery, since: At) -> At | None:
-    """The first port that the client was told, or answer of lockd that it got."""
-    told = [
-        look.answered
-        for look in history.lookups
-        if (look.asker, look.asked) == (row.peer, row.boot.host) and look.port and look.answered
-    ]
-    asked = history.requests.where(history.requests.between(row.boot.host, row.peer))
-    got = [a.at for r in asked for a in r.answers]
-    return min((at for at in (*told, *got) if at > since), default=None)
+@dataclass(slots=True)
+class _Heard:
+    """What hosts learned of a lockd; collected when somebody asks."""
 
+    history: History
+    _good: dict[tuple[int, int], list[At]] = field(default_factory=dict)  # by server and client, in order
+    _versions: dict[int, set[int]] = field(default_factory=dict)  # that were registered, by restart
 
-def _other_version(history: History, row: Recovery, zeros: list[Lookup]) -> bool:
-    """Whether lockd is there, in another version than the one asked for."""
-    return any(
-        look.asked == row.boot.host and look.port and look.version != zeros[0].version and row.boot.during(look.at)
-        for look in history.lookups
-    )
+    def healed(self, server: int, client: int, since: At) -> At | None:
+        """The first port that the client was told, or answer of lockd that it got."""
+        if (server, client) not in self._good:
+            requests = self.history.requests
+            told = [k.answered for k in self.history.lookups.of(client, server) if k.port and k.answered]
+            got = [a.at for r in requests.where(requests.between(server, client)) for a in r.answers]
+            self._good[server, client] = sorted([*told, *got])
+        good = self._good[server, client]
+        return next(iter(good[bisect_right(good, since) :]), None)
+
+    def other_version(self, boot: Boot, version: int) -> bool:
+        """Whether lockd is there in another version, after a restart."""
+        if not self._versions:
+            for look in self.history.lookups:
+                life = life_at(self.history.boots, look.asked, look.at.time) if look.port else None
+                self._versions.setdefault(-1 if life is None else life.number, set()).add(look.version)
+        return bool(self._versions.get(boot.number, set()) - {version})
 
 
 def _finding(

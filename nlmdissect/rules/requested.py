@@ -37,4 +37,4 @@ def sent(r: Request, what: str = "") -> list[Evidence]:
 
 def heard(history: History, host: int, after: int) -> bool:
     """Whether a host sent anything after a moment (ns)."""
-    return any(span.last > after for span in history.traffic.said(host))
+    return history.traffic.heard(host, after)

@@ -154,9 +154,7 @@ def heard_after(history: History, host: int, time: int) -> bool:
     if history.extent.last - time < ROOM:
         return True
     end = _end_of_life(history, host, time)
-    return _heard(history, host, time, end) or any(
-        s.kind is Kind.ARP and s.src == host and time < s.at.time < end for s in history.signals
-    )
+    return _heard(history, host, time, end) or bool(history.signals.of(Kind.ARP, (host,), time, end))
 
 
 def alive(history: History, peer: int, boot: Boot) -> bool:
@@ -176,7 +174,7 @@ def silence(history: History, peer: int, boot: Boot) -> str:
 
 
 def _heard(history: History, host: int, after: int, before: int) -> bool:
-    return any(span.last > after and span.first < before for span in history.traffic.said(host))
+    return history.traffic.heard(host, after, before)
 
 
 def _end_of_life(history: History, host: int, time: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 from support import adversaries
 from support.packets import pcap
 
-from nlmdissect.history import pieces, waits, walk
+from nlmdissect.history import open_requests, pieces, waits
 from nlmdissect.history.history import History, read_history
 
 
@@ -42,7 +42,7 @@ def test_a_crowd_is_walked_like_any_other(n: int, tmp_path: Path, monkeypatch: p
     path = tmp_path / "quarrel.pcap"
     path.write_bytes(pcap(quarrel(n)))
     expected = told(read_history([path]))
-    for module in (pieces, waits, walk):
+    for module in (pieces, waits, open_requests):
         monkeypatch.setattr(module, "FEW", 0)
     assert told(read_history([path])) == expected
 

@@ -6,12 +6,27 @@ import random
 import struct
 from collections.abc import Callable
 
-from support.packets import TCP, UDP, ethernet, ipv4, opaque, record_mark, rpc_call, rpc_reply, tcp, udp
+from support.packets import (
+    ICMP,
+    TCP,
+    UDP,
+    arp,
+    dns_answer,
+    ethernet,
+    ipv4,
+    opaque,
+    record_mark,
+    rpc_call,
+    rpc_reply,
+    tcp,
+    udp,
+    unreachable,
+)
 
 NLM, NSM, PORTMAP = 100021, 100024, 100000
 CLIENT, OTHER, SERVER = "10.0.0.21", "10.0.0.22", "10.0.0.10"
-LOCK, UNLOCK, LOCK_MSG = 2, 4, 7
-GRANTED, DENIED, BLOCKED = 0, 1, 3
+LOCK, CANCEL, UNLOCK, LOCK_MSG = 2, 3, 4, 7
+GRANTED, DENIED, NOLOCKS, BLOCKED, GRACE = 0, 1, 2, 3, 4
 
 Frames = list[tuple[float, bytes]]
 
@@ -286,15 +301,235 @@ def everybody(n: int) -> Frames:
     return [*frames, *asked(2 * n, lock(start=2**40), time=3600.0)]
 
 
+def resolvers(n: int) -> Frames:
+    """DNS tells of very many names, and as many notices have one of them."""
+    frames: Frames = []
+    for i in range(n):
+        said = dns_answer(i, f"server-{i}.x", 1, [(f"server-{i}.x", 1, bytes([10, 0, 0, 10]))])
+        frames.append((i * 1e-3, datagram("10.0.0.2", CLIENT, 53, 5353, said)))
+        frames += asked(i, lock(caller=b"c", start=20 * i), client=address(i), time=n * 1e-3 + i * 1e-3)
+    for i in range(n):
+        who = OTHER if i % 2 else SERVER
+        frames += notice(n + i, who, address(i), b"server-%d" % i, time=n * 1e-2 + 10 + i * 1e-3)
+    return sorted([*frames, *asked(9 * n, lock(start=2**40), client=OTHER, time=n * 1e-2 + 7200)], key=lambda f: f[0])
+
+
+def many_names(n: int) -> Frames:
+    """A host under very many names calls others back."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"name-%d" % i, start=20 * i), client=SERVER, server=OTHER, time=i * 1e-3)
+    for i in range(n):
+        frames += callback(n + i, 20 * i, b"n%d" % i, time=n * 1e-3 + i * 1e-3)
+    return frames
+
+
+def told(n: int) -> Frames:
+    """A server restarts and tells each client under another name; every other one reclaims."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        frames += notice(n + i, SERVER, address(i), b"name-%d" % i, time=n * 1e-3 + 10 + i * 1e-3)
+    for i in range(0, n, 2):
+        again = lock(caller=b"c%d" % i, start=20 * i, reclaim=1)
+        frames += asked(2 * n + i, again, client=address(i), time=n * 1e-2 + 20 + i * 1e-3)
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def refused_callbacks(n: int) -> Frames:
+    """One wait that is polled very often, and as many callbacks that its client refuses."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(2 * i, lock(block=1), status=BLOCKED, time=i * 1.0)
+    for i in range(n):
+        frames += callback(2 * i + 1, 0, b"nfs-server", b"%d" % i, status=DENIED, time=n * 1.0 + i)
+    return frames
+
+
+def two_behind(n: int) -> Frames:
+    """Two hosts behind one address, whose locks of one file overlap."""
+    frames: Frames = []
+    for i in range(2 * n):
+        name, cookie = (b"client-b", b"client-a")[i % 2], struct.pack(">I", 2 * n - i)
+        body = opaque(cookie) + struct.pack(">II", 0, 1) + opaque(name) + opaque(b"F" * 28) + opaque(b"1@" + name)
+        frames += asked(i, body + struct.pack(">IQQIi", 1, 5 * i, 10, 0, 0), time=i * 1e-3)
+    return frames
+
+
+def no_locks(n: int) -> Frames:
+    """Every client is refused with DENIED_NOLOCKS."""
+    return [
+        f for i in range(n) for f in asked(i, lock(caller=b"c%d" % i), client=address(i), status=NOLOCKS, time=i * 1e-3)
+    ]
+
+
+def refused_reclaims(n: int) -> Frames:
+    """A restart, and reclaims that are refused, of locks that others get."""
+    frames = notice(1, SERVER, CLIENT, b"nfs-server")
+    for i in range(n):
+        mine, theirs = lock(start=20 * i, reclaim=1), lock(start=20 * i, caller=b"client-b")
+        frames += asked(4 * i + 2, mine, status=DENIED if i % 2 else GRANTED, time=1 + i * 1e-3)
+        frames += asked(4 * i + 3, lock(start=2**40 + 20 * i, state=3), time=100 + n * 1e-3 + i * 1e-3)
+        frames += asked(4 * i + 4, theirs, client=OTHER, time=200 + n * 1e-2 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
+def unregistered(n: int) -> Frames:
+    """A server restarts, and very many clients ask for its lockd, which is not there."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        looks = rpc_call(n + i, PORTMAP, 2, 3, struct.pack(">4I", NLM, 4, 17, 0))
+        frames.append((n * 1e-3 + 11 + i * 1e-3, datagram(address(i), SERVER, 700, 111, looks)))
+        none = datagram(SERVER, address(i), 111, 700, rpc_reply(n + i, bytes(4)))
+        frames.append((n * 1e-3 + 11 + i * 1e-3 + 1e-5, none))
+    frames += notice(9 * n, SERVER, CLIENT, b"nfs-server", time=n * 1e-3 + 10)
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n + 1, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def misdirected(n: int) -> Frames:
+    """A server restarts and tells very many clients, of whom each says that nobody listens."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=b"c%d" % i), client=address(i), time=i * 1e-3)
+        at = n * 1e-3 + 10 + i * 1e-3
+        frames += notice(n + i, SERVER, address(i), b"nfs-server", time=at)[:1]
+        error = unreachable(ipv4(SERVER, address(i), UDP, udp(700, 662, bytes(8))))
+        frames.append((at + 1e-4, ethernet(ipv4(address(i), SERVER, ICMP, error))))
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def stale(n: int) -> Frames:
+    """A server that restarts again and again, and announces one state for ever."""
+    frames: Frames = []
+    for i in range(n):
+        frames += notice(3 * i, SERVER, CLIENT, b"nfs-server", 3, time=1000.0 * i)
+        frames += asked(3 * i + 1, lock(), status=GRACE, time=1000.0 * i + 2)
+        frames += asked(3 * i + 2, lock(), time=1000.0 * i + 300)
+    return frames
+
+
+def copies(n: int) -> Frames:
+    """One request under very many xids, each sent twice and answered twice."""
+    frames: Frames = []
+    for i in range(n):
+        for time in (1.0 * i, i + 0.1):
+            frames.append((time, datagram(CLIENT, SERVER, 700, 4045, call(i, LOCK, lock(block=1)))))
+            waits = rpc_reply(i, opaque(b"c") + struct.pack(">I", BLOCKED))
+            frames.append((time + 0.5, datagram(SERVER, CLIENT, 4045, 700, waits)))
+    return sorted(frames, key=lambda f: f[0])
+
+
+def cancels(n: int) -> Frames:
+    """CANCELs of a client that takes DENIED for a lock, and as many locks of somebody else."""
+    frames: Frames = []
+    for i in range(n):
+        head = opaque(b"abcd") + struct.pack(">II", 0, 1) + opaque(b"client-a") + opaque(b"F" * 28)
+        gives_up = head + opaque(b"1000@client-a") + struct.pack(">IQQ", 1000, 20 * i, 10)
+        frames += asked(2 * i, gives_up, CANCEL, status=DENIED, time=i * 1e-3)
+        other = lock(caller=b"client-b", start=2**40 + 20 * i)
+        frames += asked(2 * i + 1, other, client=OTHER, time=n * 1e-3 + 1 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
+def unlocks(n: int) -> Frames:
+    """An owner of very many locks, who unlocks what it never had."""
+    frames = [(0.0, datagram(CLIENT, SERVER, 700, 4045, call(0, LOCK, lock(start=2**40))))]
+    for i in range(n):
+        frames += asked(2 * i + 1, lock(start=20 * i), time=1 + i * 1e-3)
+        frames += asked(2 * i + 2, unlock(2**41 + 20 * i, 10), UNLOCK, time=1 + n * 1e-3 + i * 1e-3)
+    return sorted(frames, key=lambda f: f[0])
+
+
+def dead(n: int) -> Frames:
+    """Very many holders that ARP does not find, and one who is refused because of them."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(2 * i, lock(caller=b"c%d" % i, start=20 * i), client=address(i), time=i * 1e-3)
+        other = lock(caller=b"client-b", start=20 * i)
+        frames += asked(2 * i + 1, other, client=OTHER, status=DENIED, time=n * 1e-3 + 1 + i * 1e-3)
+        frames += [(n * 1e-2 + 10 + k, ethernet(arp(1, SERVER, address(i)), kind=0x806)) for k in range(3)]
+    return [*sorted(frames, key=lambda f: f[0]), *asked(9 * n, lock(start=2**40), client=OTHER, time=3600.0)]
+
+
+def conflicts(n: int) -> Frames:
+    """Signs of very many restarts, losses, and as many ranges that two hosts are granted."""
+    frames: Frames = []
+    for i in range(n):
+        frames += notice(i, address(i), OTHER, b"s-%d" % i, time=i * 1e-3)[:1]
+        xid = int.from_bytes(struct.pack("<I", 10 * n + 2 * i), "big")
+        frames += asked(xid, lock(start=20 * i), time=n * 1e-3 + i * 1e-3)
+        other = lock(start=20 * i, caller=b"h%d" % i)
+        frames += asked(n + i, other, client=address(n + i), time=n * 1e-3 + i * 1e-3 + 1e-4)
+    return sorted(frames, key=lambda f: f[0])
+
+
+def lived_on(n: int) -> Frames:
+    """A host with very many connections that announces as many restarts."""
+    frames: Frames = []
+    for i in range(n):
+        frames.append((i * 1e-3, ethernet(ipv4(CLIENT, SERVER, TCP, tcp(1000 + i % 60_000, 2049, bytes(20), seq=5)))))
+    for i in range(n):
+        frames += notice(i, CLIENT, SERVER, b"client-a", 2 * i + 1, time=n * 1e-3 + 10 + 100.0 * i)[:1]
+    return frames
+
+
+def reset(n: int) -> Frames:
+    """One pair of ports, whose connections begin and are reset again and again."""
+    frames: Frames = []
+    for i in range(n):
+        at, data = 100.0 * i, record_mark(call(i, LOCK, lock(start=20 * i)))
+        sides = ((CLIENT, SERVER, 700, 4045), (SERVER, CLIENT, 4045, 700))
+        said = ((0, "S", b"", 0, 0), (1, "SA", b"", 0, 1), (0, "A", data, 1, 1), (1, "RA", b"", 1, 1 + len(data)))
+        for step, (side, flags, body, seq, ack) in enumerate(said):
+            src, dst, sport, dport = sides[side]
+            part = tcp(sport, dport, body, seq=i * 100_000 + seq, ack=i * 100_000 + ack, flags=flags)
+            frames.append((at + step * 0.1, ethernet(ipv4(src, dst, TCP, part))))
+    return frames
+
+
+def moved(n: int) -> Frames:
+    """A server whose address moves to another network card again and again."""
+    frames = asked(0, lock())
+    for i in range(n):
+        card = f"02:00:00:00:{i >> 8 & 255:02x}:{i & 255:02x}"
+        frames.append((100.0 * i + 100, ethernet(arp(2, SERVER, SERVER, src=card), kind=0x806)))
+        frames += notice(i + 1, SERVER, CLIENT, b"nfs-server", 2 * i + 1, time=100.0 * i + 101)
+    return frames
+
+
+def outlived(n: int) -> Frames:
+    """Very many requests that are never answered, and as many restarts of their server."""
+    frames = open_calls(n)
+    for i in range(n):
+        frames += notice(n + i, SERVER, CLIENT, b"nfs-server", 2 * i + 1, time=n * 1e-3 + 100 + 2000.0 * i)[:1]
+    return frames
+
+
+def two_names(n: int) -> Frames:
+    """An address of two names that asks very often, and announces as many restarts."""
+    frames: Frames = []
+    for i in range(n):
+        frames += asked(i, lock(caller=(b"client-a", b"client-b")[i % 2], start=20 * i), time=i * 1e-3)
+    for i in range(n):
+        frames += notice(n + i, CLIENT, SERVER, b"client-a", 2 * i + 1, time=n * 1e-3 + 100 + 2000.0 * i)[:1]
+    return frames
+
+
 ALL: tuple[Callable[[int], Frames], ...] = (
     open_calls, hosts, notices, names, split, sharers, waiters, reclaims, backwards, jumps, fragments_of_many,
-    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb, endless_record,
+    fragments_of_one, reversed_stream, overlapping_garbage, shuffled_stream, marks_of_zero, marks_of_2_gb,
+    endless_record,
     dump, connections, half_streams, rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, ports,
-    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers,
+    lost_unlocks, crowd, everybody, leftovers, one_name, untold, watchers, resolvers, many_names, told,
+    refused_callbacks, two_behind, no_locks, refused_reclaims, unregistered, misdirected, stale, copies, cancels,
+    unlocks, dead, conflicts, lived_on, reset, moved, outlived, two_names,
 )  # fmt: skip
 COSTLY = (  # several calls for each
     rivals, rival_hosts, two_ends, unanswered, queue, restarts, servers, lost_unlocks, crowd, everybody, leftovers,
-    untold, watchers,
+    untold, watchers, resolvers, many_names, told, refused_callbacks, two_behind, no_locks, refused_reclaims,
+    unregistered, misdirected, stale, copies, cancels, unlocks, dead, conflicts, lived_on, reset, moved, outlived,
+    two_names,
 )  # fmt: skip
 
 
@@ -329,6 +564,27 @@ def asked(
     return [
         (time, datagram(client, server, 700, 4045, call(xid, procedure, body))),
         (time + 1e-5, datagram(server, client, 4045, 700, answer)),
+    ]
+
+
+def callback(
+    xid: int, start: int, caller: bytes, cookie: bytes = b"c", *, status: int = GRANTED, time: float = 0.0
+) -> Frames:
+    """A GRANTED with its answer."""
+    body = opaque(cookie) + struct.pack(">I", 1) + _range(caller, 1, start, 10)
+    answer = rpc_reply(xid, opaque(b"c") + struct.pack(">I", status))
+    return [
+        (time, datagram(SERVER, CLIENT, 701, 4045, rpc_call(xid, NLM, 4, 5, body))),
+        (time + 1e-5, datagram(CLIENT, SERVER, 4045, 701, answer)),
+    ]
+
+
+def notice(xid: int, sender: str, receiver: str, name: bytes, state: int = 9, *, time: float = 0.0) -> Frames:
+    """An SM_NOTIFY with its answer."""
+    said = rpc_call(xid, NSM, 1, 6, opaque(name) + struct.pack(">i", state))
+    return [
+        (time, datagram(sender, receiver, 700, 662, said)),
+        (time + 1e-5, datagram(receiver, sender, 662, 700, rpc_reply(xid))),
     ]
 
 
