@@ -27,10 +27,16 @@ class Endpoints:
     macs: list[dict[bytes, int]] = field(default_factory=list)
     """For each endpoint the link-layer addresses that its frames came from, with ``capture << 40 | frame`` of the
     first. The last router's, if the endpoint is not on the link. Written by ``sent_from`` alone."""
-    behind: dict[bytes, list[int]] = field(default_factory=lambda: defaultdict(list))
+    behind: dict[bytes, list[int]] = field(init=False, default_factory=lambda: defaultdict(list))
     """The same the other way round: the endpoints by the link-layer address that their frames came from."""
 
-    _numbers: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    _numbers: dict[tuple[int, bytes], int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, (scope, address, macs) in enumerate(zip(self.scopes, self.addresses, self.macs, strict=True)):
+            self._numbers.setdefault((scope, address), number)
+            for mac in macs:
+                self.behind[mac].append(number)
 
     def __len__(self) -> int:
         return len(self.addresses)

@@ -55,7 +55,9 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(slots=True)
 class History:
-    """Built once by ``read_history``; afterwards only ``visibility`` changes, which remembers what it was asked."""
+    """Built once by ``read_history``. What it is made of remembers what it was asked, and only ``visibility`` tells of
+    that; ``dealings`` and ``walked`` count how much a rule looks at (``looks``).
+    """
 
     sources: tuple[Source, ...]
     traffic: Traffic
@@ -193,6 +195,8 @@ def build(
     walked = walk(calls, asked, restarts, who, heard)
     if (often := walked.table.again - AGAIN) > 0:
         defects.append(Defect(0, 0, "locks", "restarted_too_often", often))
+    if crowded := who.crowded():
+        defects.append(Defect(0, 0, "names", "too_many_of_one_name", crowded))
     if walked.left_out:
         defects.append(Defect(0, 0, "locks", "steps_left_out", walked.left_out))
     freed: dict[tuple[int, int], list[At]] = defaultdict(list)

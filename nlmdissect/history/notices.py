@@ -63,16 +63,26 @@ class Notices:
     tries: dict[tuple[int, int], list[Try]] = field(default_factory=lambda: defaultdict(list))
     lookups: dict[tuple[int, int], list[Lookup]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[int, list[Datagram]] = field(default_factory=lambda: defaultdict(list))
-    _to: dict[int, list[Try]] = field(default_factory=dict)  # made when somebody asks: all are there by then
+    _by: dict[int, list[Try]] = field(default_factory=dict)  # made when somebody asks: all are there by then
+    _to: dict[int, list[Try]] = field(default_factory=dict)
     _unseen: dict[tuple[int, int, int], str] = field(default_factory=dict)
     _asked: dict[int, list[int]] = field(default_factory=dict)  # when look-ups were sent (ns), by sender
 
+    def by(self, sender: int) -> list[Try]:
+        """What a host sent, in time order."""
+        self._sort()
+        return self._by.get(sender, [])
+
     def to(self, receiver: int) -> list[Try]:
         """What was sent to a host, in time order."""
-        if not self._to:
-            for t in sorted((t for tries in self.tries.values() for t in tries), key=_at):
-                self._to.setdefault(t.receiver, []).append(t)
+        self._sort()
         return self._to.get(receiver, [])
+
+    def _sort(self) -> None:
+        if not self._by:
+            for t in sorted((t for tries in self.tries.values() for t in tries), key=_at):
+                self._by.setdefault(t.sender, []).append(t)
+                self._to.setdefault(t.receiver, []).append(t)
 
     def receivers(self) -> dict[int, list[int]]:
         """Whom each sender of notices, or of look-ups for them, spoke to."""

@@ -114,16 +114,11 @@ class Recoveries:
     rows: list[Recovery] = field(default_factory=list)
     _whose: dict[int, list[int]] = field(default_factory=dict)  # senders of notices, by whom they notify for
     _senders_all: dict[int, int] = field(default_factory=dict)  # senders, and their places
-    _tries: dict[int, list[Try]] = field(default_factory=lambda: defaultdict(list))  # by sender
     _known: dict[int, OneHost] = field(default_factory=dict)  # names that hosts went by, up to the restart at hand
     _acted: dict[tuple[int, int], dict[str, set[int]]] = field(default_factory=dict)  # by restart, sender and name
 
     def __post_init__(self) -> None:
         self._senders_all = {sender: place for place, sender in enumerate(self.notices.receivers())}
-        for (sender, _), tries in self.notices.tries.items():
-            self._tries[sender] += tries
-        for tries in self._tries.values():
-            tries.sort(key=lambda t: t.at)
 
     def read(self, boots: Boots, walked: Walked) -> list[Recovery]:
         """One row for each restart and peer, in time order."""
@@ -140,7 +135,7 @@ class Recoveries:
             left = walked.left_behind.get(boot.number, [])
             clients = {fate.owner.client for fate in fates}
             servers = {file.server for file, _, _ in left}
-            told = {t.receiver for s in self._senders(boot.host) for t in within(self._tries.get(s, []), boot)}
+            told = {t.receiver for s in self._senders(boot.host) for t in within(self.notices.by(s), boot)}
             fates_with, left_at = defaultdict(list), defaultdict(list)
             for fate in fates:
                 fates_with[fate.owner.client].append(fate)
@@ -238,7 +233,7 @@ class Recoveries:
         """The clients that answered the same notice, and reclaimed."""
         if (boot.number, t.sender) not in self._acted:
             acted = self._acted[boot.number, t.sender] = defaultdict(set)
-            for other in within(self._tries.get(t.sender, []), boot):
+            for other in within(self.notices.by(t.sender), boot):
                 if other.answered is not None and other.receiver in reclaimers:
                     acted[other.name].add(other.receiver)
         return self._acted[boot.number, t.sender][t.name]
@@ -254,7 +249,7 @@ class Recoveries:
 
     def _name_known(self, t: Try, boot: Boot) -> bool:
         """Whether the host went by this name before the restart, or nothing is known of its names then."""
-        own, tries = self.names.unannounced.get(boot.host, ()), self._tries.get(boot.host, [])
+        own, tries = self.names.unannounced.get(boot.host, ()), self.notices.by(boot.host)
         if boot.host not in self._known:
             self._known[boot.host] = OneHost(own)
         known = self._known[boot.host]

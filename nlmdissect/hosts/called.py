@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 MANY = 100
 """Hosts with one name: more of them than that are strangers to each other ("localhost"), whatever a notice says."""
@@ -26,10 +26,28 @@ class Called:
         folded = name.casefold()
         if folded not in self._found:
             label = first_label(name)
-            near = self._exactly.get(label, {}) if "." in folded else self._label.get(label, {})
-            found = {host for of in (self._exactly.get(folded, {}), near) if len(of) <= MANY for host in of}
+            found = set(few(self._exactly.get(folded, {})))
+            if few(self._label.get(label, {})):
+                found.update(self._exactly.get(label, {}) if "." in folded else self._label[label])
             self._found[folded] = dict.fromkeys(sorted(found))
         return self._found[folded]
+
+    def others_alone(self, host: int, name: str) -> bool:
+        """Whether hosts have the name, however many they are, and this one is none of them."""
+        folded, label = name.casefold(), first_label(name)
+        near = self._exactly if "." in folded else self._label
+        having = [of for of in (self._exactly.get(folded), near.get(label)) if of]
+        return bool(having) and not any(host in of for of in having)
+
+    @property
+    def crowded(self) -> int:
+        """How many hosts have a name that too many have."""
+        return len({host for of in self._exactly.values() if len(of) > MANY for host in of})
+
+
+def few(hosts: Collection[int]) -> Collection[int]:
+    """These, if they are not too many to be one host."""
+    return hosts if len(hosts) <= MANY else ()
 
 
 class OneHost:

@@ -7,7 +7,7 @@ keys: clones share them, and short and full names mean one host. They answer one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -17,7 +17,7 @@ from nlmdissect.capture.dns import Answer
 from nlmdissect.capture.endpoints import NETWORK, Endpoints
 from nlmdissect.capture.messages import Kind, Signal
 from nlmdissect.groups import groups
-from nlmdissect.hosts.called import MANY, Called, OneHost
+from nlmdissect.hosts.called import Called, OneHost, few, first_label
 from nlmdissect.hosts.resolved import Resolved, Said, resolved
 from nlmdissect.protocols import MOUNT, NLM, NSM, PORTMAP
 from nlmdissect.rpc.calls import NONE, Calls, Texts
@@ -111,7 +111,8 @@ class Names:
             near = self.alike(host).union(*(self._at_card(mac) for mac in macs))
             if self.resolved.said:
                 said = {name for s in self.resolved.having(address) for name in s.names}
-                near = near.union(*(self.known(name) for name in said))
+                said |= {first_label(name) for name in said}
+                near = near.union(*(self.known(form) for name in said for form in (name, f"{name}.")))
             self._notifiers[host] = [end for end in sorted(near) if self.notifies_for(end, host)]
         return self._notifiers[host]
 
@@ -130,9 +131,20 @@ class Names:
 
     def called(self, name: str) -> dict[int, None]:
         """The endpoints that called themselves so in anything but an SM_NOTIFY, as keys, in order."""
+        return self._not_announced()[name]
+
+    def _not_announced(self) -> Called:
         if self._unannounced is None:
             self._unannounced = Called(self.unannounced)
-        return self._unannounced[name]
+        return self._unannounced
+
+    def called_otherwise(self, host: int, name: str) -> bool:
+        """Whether a host called itself something in anything but an SM_NOTIFY, and others, but never it, so."""
+        return bool(self.unannounced.get(host)) and self._not_announced().others_alone(host, name)
+
+    def crowded(self) -> int:
+        """How many hosts have a name that too many have for it to tell anything."""
+        return self._all().crowded
 
     def alike(self, host: int) -> set[int]:
         """The endpoints that have one of this one's names (``same_host``), itself among them."""
@@ -142,9 +154,12 @@ class Names:
 
     def known(self, name: str) -> dict[int, None]:
         """The endpoints that ever called themselves so, as keys, in order."""
+        return self._all()[name]
+
+    def _all(self) -> Called:
         if self._claimed is None:
             self._claimed = Called(self.claimed)
-        return self._claimed[name]
+        return self._claimed
 
     def elsewhere(self, host: int) -> list[tuple[str, str]]:
         """(name, address) of the addresses that DNS gives to a name of ``host`` and that the capture does not show."""
@@ -189,10 +204,9 @@ class Names:
         macs = (mac for mac in self.endpoints.macs[a] if self._at_card(mac))
         return any(int.from_bytes(mac, "big") in self.cards[b] for mac in macs)
 
-    def _at_card(self, mac: bytes) -> list[int]:
+    def _at_card(self, mac: bytes) -> Collection[int]:
         """The endpoints whose frames come from a card, if they are not too many."""
-        found = self.endpoints.behind.get(mac, [])
-        return found if len(found) <= MANY else []
+        return few(self.endpoints.behind.get(mac, ()))
 
 
 def names(

@@ -164,8 +164,8 @@ def _notifies(calls: Calls, texts: Texts, names: Names) -> Iterator[Sign]:
     notify = (calls.program == NSM) & (calls.procedure == SM_NOTIFY) & (calls.state != NONE) & (calls.frame != 0)
     for row in notify.nonzero()[0].tolist():
         state, name = int(calls.state[row]), texts[int(calls.mon_name[row])].decode("utf-8", "backslashreplace")
-        sender, named = int(calls.src[row]), names.called(name)
-        if named and sender not in named and names.unannounced.get(sender):
+        sender = int(calls.src[row])
+        if names.called_otherwise(sender, name):
             continue  # in somebody else's name: it tells nothing of its sender
         yield Sign(calls.at(row), sender, What.NOTIFY, f"SM_NOTIFY mon_name={name} state={state}", state)
     lookup = (calls.program == PORTMAP) & (calls.asked_program == NSM) & (calls.frame != 0) & (calls.tcp == 0)

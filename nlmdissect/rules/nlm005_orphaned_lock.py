@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import nlargest
+from itertools import islice
 from typing import NamedTuple
 
 from nlmdissect.capture.messages import Kind
@@ -160,7 +161,8 @@ def _finding(
     other = first.refusal.request.client
     holder, refused = words.host(history, client), words.host(history, other)
     verb = "waits for" if first.waits else "is refused because of"
-    told = [case.told(history) for case in cases[: words.MANY]]
+    latest = {case.at: case for case in reversed(cases)}  # one refusal may be because of many locks
+    told = [case.told(history) for case in islice(reversed(latest.values()), words.MANY)]
     held = list({id(case.held[2]): case.held for case in cases}.values())
     return Finding(
         f"{refused} {verb} the {words.lock_text(history, *first.held)} of {holder}, which {how or 'has fallen silent'}",

@@ -33,16 +33,17 @@ def refused_granted(history: History) -> Iterator[Verdict]:
     that callbacks come from. DENIED_GRACE_PERIOD comes from illumos clients in their own grace period, and passes.
     """
     found: dict[tuple[int, int], list[Callback]] = {}
-    for callback in history.dealings.callbacks:
-        yield Judged()
-        answer = callback.answer
-        if answer is None or answer.status == UNREADABLE or callback.needless:
-            continue
-        r = callback.request
-        accepted = any(a.status == GRANTED for a in r.answers)
-        passed = answer.status == GRACE and history.dealings.served(r, answer.at) is not None
-        if not accepted and not passed and not _overtaken(history, callback):
-            found.setdefault((r.server, r.client), []).append(callback)
+    with history.dealings.looks.until_enough():
+        for callback in history.dealings.callbacks:
+            yield Judged()
+            answer = callback.answer
+            if answer is None or answer.status == UNREADABLE or callback.needless:
+                continue
+            r = callback.request
+            accepted = any(a.status == GRANTED for a in r.answers)
+            passed = answer.status == GRACE and history.dealings.served(r, answer.at) is not None
+            if not accepted and not passed and not _overtaken(history, callback):
+                found.setdefault((r.server, r.client), []).append(callback)
     for callbacks in found.values():
         yield _finding(history, callbacks)
 

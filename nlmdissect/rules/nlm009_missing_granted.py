@@ -47,28 +47,30 @@ def missing_granted(history: History) -> Iterator[Verdict]:
     keep clients that poll (Linux, FreeBSD).
     """
     found: dict[tuple[int, int], list[Wait]] = {}
-    for wait in history.walked.waits:
-        yield Judged()
-        r = wait.request
-        if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
-            yield NotAssessed(TOO_MANY)
-            continue
-        if wait.freed is None or wait.how == "restarted" or any(history.dealings.callbacks_of(r)):
-            continue
-        end = history.extent.last if wait.ended is None else wait.ended.time
-        said = next(iter(history.dealings.about(r, wait.freed)), None)
-        had_it = said is not None and said.request.op is Op.UNLOCK  # so it was told, unseen
-        span = wait.freed.time - SECOND, end
-        looks = asked(history, r.server, r.client, *span)
-        if had_it or any(look.port for look in looks) or connected(history, r.server, r.client, *span):
-            continue
-        if looks and not words.heard_after(history, r.client, looks[0].at.time):
-            yield NotAssessed(f"{words.host(history, r.client)} was asked where its lockd is, and may be down")
-            continue
-        if end - wait.freed.time >= (SOON if wait.how == "granted" else WINDOW):
-            found.setdefault((r.server, r.client), []).append(wait)
-        elif wait.ended is None:
-            yield NotAssessed(f"the capture ends {(end - wait.freed.time) / SECOND:.0f} s after the lock became free")
+    with history.dealings.looks.until_enough():
+        for wait in history.walked.waits:
+            yield Judged()
+            r = wait.request
+            if wait.freed is not None and File(r.server, r.fh) in history.walked.crowded:
+                yield NotAssessed(TOO_MANY)
+                continue
+            if wait.freed is None or wait.how == "restarted" or any(history.dealings.callbacks_of(r)):
+                continue
+            end = history.extent.last if wait.ended is None else wait.ended.time
+            said = next(iter(history.dealings.about(r, wait.freed)), None)
+            had_it = said is not None and said.request.op is Op.UNLOCK  # so it was told, unseen
+            span = wait.freed.time - SECOND, end
+            looks = asked(history, r.server, r.client, *span)
+            if had_it or any(look.port for look in looks) or connected(history, r.server, r.client, *span):
+                continue
+            if looks and not words.heard_after(history, r.client, looks[0].at.time):
+                yield NotAssessed(f"{words.host(history, r.client)} was asked where its lockd is, and may be down")
+                continue
+            if end - wait.freed.time >= (SOON if wait.how == "granted" else WINDOW):
+                found.setdefault((r.server, r.client), []).append(wait)
+            elif wait.ended is None:
+                left = (end - wait.freed.time) / SECOND
+                yield NotAssessed(f"the capture ends {left:.0f} s after the lock became free")
     for waits in found.values():
         yield _finding(history, waits)
 

@@ -51,15 +51,16 @@ def cancel_granted_race(history: History) -> Iterator[Verdict]:
     """
     found: dict[tuple[int, int], list[_Case]] = {}
     requests = history.requests
-    for cancel in requests.where(requests.is_a(Op.CANCEL) & requests.said.readable & requests.heard):
-        yield Judged()
-        case = _case(history, cancel)
-        if case is None or _cleaned(history, case):
-            continue
-        if history.extent.last - case.answer.time < CLEAN_UP:
-            yield NotAssessed("the capture ends too soon after a CANCEL that crossed its callback")
-        else:
-            found.setdefault((cancel.server, cancel.client), []).append(case)
+    with history.dealings.looks.until_enough():
+        for cancel in requests.where(requests.is_a(Op.CANCEL) & requests.said.readable & requests.heard):
+            yield Judged()
+            case = _case(history, cancel)
+            if case is None or _cleaned(history, case):
+                continue
+            if history.extent.last - case.answer.time < CLEAN_UP:
+                yield NotAssessed("the capture ends too soon after a CANCEL that crossed its callback")
+            else:
+                found.setdefault((cancel.server, cancel.client), []).append(case)
     for cases in found.values():
         yield _finding(history, cases)
 

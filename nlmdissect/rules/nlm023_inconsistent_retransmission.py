@@ -56,13 +56,14 @@ def inconsistent_retransmission(history: History) -> Iterator[Verdict]:
     answer changes without cause (Ganesha had such bugs) with these frames.
     """
     cases: dict[tuple[int, int], list[Case]] = defaultdict(list)
-    for r in history.requests.where(history.requests.is_a(Op.LOCK, Op.NM_LOCK) & ~history.requests.alone):
-        if r.asynchronous or not r.readable or len(r.answers) < 2:
-            continue
-        yield Judged()
-        case = _case(history, r)
-        if case is not None and not _put_right(history, case):
-            cases[r.client, r.server].append(case)
+    with history.dealings.looks.until_enough():
+        for r in history.requests.where(history.requests.is_a(Op.LOCK, Op.NM_LOCK) & ~history.requests.alone):
+            if r.asynchronous or not r.readable or len(r.answers) < 2:
+                continue
+            yield Judged()
+            case = _case(history, r)
+            if case is not None and not _put_right(history, case):
+                cases[r.client, r.server].append(case)
     for of in cases.values():
         yield _finding(history, of)
 
