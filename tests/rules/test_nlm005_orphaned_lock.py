@@ -286,3 +286,17 @@ def test_a_clone_came_back():
 
 def test_the_old_address_is_heard_again():
     assert told(NLM005, RENUMBERED, "7 client1 > server NLM_LOCK fh=B oh=1").says == []
+
+
+def test_all_who_are_refused_because_of_many_locks():
+    """Each refusal is told once, whatever it is because of."""
+    held = [f"{2 * n + 1} client1 > server NLM_LOCK fh=A oh=1 range={n}-{n}\n{2 * n + 2} server > client1 NLM4_GRANTED" for n in range(50)]
+    dead = "101 +60s server > client1 ARP\n102 server > client1 ARP\n103 server > client1 ARP"
+    refused = [
+        f"{102 + 2 * n} +1s client{n} > server NLM_LOCK fh=A oh=2 range=0-99\n{103 + 2 * n} server > client{n} NLM4_DENIED"
+        for n in range(1, 6)
+    ]
+    refused = [line.replace("client1 ", "client6 ").replace("> client1", "> client6") for line in refused]
+    story = told(NLM005, "\n".join(held), dead, "\n".join(refused))
+    assert [f.title.split(" is refused")[0].split(" (")[0] for f in story.findings] == ["client5"]
+    assert sum(e.what.endswith("is refused: DENIED") for e in story.findings[0].evidence) == 5

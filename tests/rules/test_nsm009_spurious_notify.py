@@ -238,3 +238,19 @@ def test_several_clients_behind_one_address():
     )
     assert story.says == ["error suspected server=server client=client1: 5 8"]
     assert not [f for f in story.everything if f.severity is Severity.ERROR and f.confidence is Confidence.CONFIRMED]
+
+
+def test_in_a_name_that_hundreds_have():
+    """It is nobody's in particular, but not its sender's either, who has another one."""
+    hosts = range(2, 103)
+    many = [f"{n - 1} client{n} > server NLM_LOCK fh=B oh=1 caller=localhost range={n}-{n}" for n in hosts]
+    said = """
+       102        nas    > server   NLM_LOCK fh=C oh=1 caller=nas tcp
+       103        server > nas      NLM4_GRANTED
+       104  +60s  nas    > server   SM_NOTIFY mon_name=localhost state=5 alive
+       105        server > nas      OK
+       106        nas    > server   NLM_LOCK fh=D oh=1 caller=nas tcp
+       107        server > nas      NLM4_GRANTED
+    """
+    story = told(NSM009, "host nas 10.0.0.9", "\n".join(many), said)
+    assert not [says for says in story.says if says.startswith("error")]
