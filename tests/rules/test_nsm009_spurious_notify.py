@@ -253,4 +253,5 @@ def test_in_a_name_that_hundreds_have():
        107        server > nas      NLM4_GRANTED
     """
     story = told(NSM009, "host nas 10.0.0.9", "\n".join(many), said)
-    assert not [says for says in story.says if says.startswith("error")]
+    assert story.says == []
+    assert [d.reason for d in story.history.defects] == ["too_many_of_one_name"]
