@@ -1,15 +1,16 @@
-"""Work ahead: what an iterator makes is made in another thread, while what it made before is used here.
+"""Work in another thread: ahead, where what an iterator makes is used here meanwhile; and behind, where what is made
+here is used there.
 
-Reading and unpacking let go of the interpreter, and so does the compiled loop: both run at once.
+Reading and unpacking let go of the interpreter, and so do the compiled loops and much of numpy: both run at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -43,6 +44,37 @@ def ahead(things: Generator[T, None, None], here: int = 0) -> Generator[T, None,
         with suppress(Empty):  # there is room now: it does not wait for us
             while True:
                 ready.get_nowait()
+
+
+class Behind(Generic[T]):
+    """Calls ``use`` in another thread, with one thing after the other; while it runs, the next one may be made here.
+
+    What it raises is raised here, by the next call or by ``wait``.
+    """
+
+    def __init__(self, use: Callable[[T], None]) -> None:
+        self._use = use
+        self._thread: Thread | None = None
+        self._error: BaseException | None = None
+
+    def __call__(self, thing: T) -> None:
+        self.wait()
+        self._thread = Thread(target=self._work, args=(thing,), daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until nothing is left to do."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            raise self._error
+
+    def _work(self, thing: T) -> None:
+        try:
+            self._use(thing)
+        except BaseException as error:
+            self._error = error
 
 
 class _End:

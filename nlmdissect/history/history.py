@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nlmdissect.capture.ahead import Behind
 from nlmdissect.capture.block import Defect, Source
 from nlmdissect.capture.endpoints import NETWORK
 from nlmdissect.capture.files import open_recording
@@ -48,7 +49,7 @@ from nlmdissect.rpc.paths import Paths
 from nlmdissect.rpc.requests import Op, Requests
 from nlmdissect.rpc.transmissions import requests
 
-ARENA = 16 << 20  # bytes of messages that are paired at a time
+ARENA = 8 << 20  # bytes of messages that are paired at a time, while others are read
 
 Progress = Callable[[int, int | None], None]
 
@@ -146,13 +147,19 @@ def _read(
     pairing = Pairing(texts)
     signals: list[Signal] = []
     waiting: list[Messages] = []
+
+    def pair(several: list[Messages]) -> None:
+        pairing.add(named.take(join(several)))
+
+    behind = Behind(pair)
     for batch in reader:
         waiting.append(batch.messages)
         signals += batch.signals
         if sum(len(m.arena) for m in waiting) > ARENA:
-            pairing.add(named.take(join(waiting)))
+            behind(waiting)
             waiting = []
-    pairing.add(named.take(join(waiting)))
+    behind.wait()
+    pair(waiting)
     lost = {
         "open_calls_closed": pairing.dropped,
         "naming_calls_forgotten": named.forgotten,

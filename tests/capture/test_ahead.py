@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-from nlmdissect.capture.ahead import DEPTH, ahead
+from nlmdissect.capture.ahead import DEPTH, Behind, ahead
 
 
 @pytest.mark.parametrize("here", [0, 1, 5, 200, 201])
@@ -81,3 +81,32 @@ def test_what_is_closed_before_the_thread_begins_is_closed_here() -> None:
     next(made)
     made.close()
     assert closed.is_set()
+
+
+def test_behind_one_after_the_other() -> None:
+    used: list[tuple[int, threading.Thread]] = []
+
+    def use(thing: int) -> None:
+        time.sleep(0.001 * (3 - thing))  # the first ones take longest
+        used.append((thing, threading.current_thread()))
+
+    behind = Behind(use)
+    for thing in range(4):
+        behind(thing)
+    behind.wait()
+    behind.wait()
+    assert [thing for thing, _ in used] == [0, 1, 2, 3]
+    assert all(thread is not threading.current_thread() for _, thread in used)
+
+
+def test_an_error_behind_is_raised_by_the_next_call_and_by_waiting() -> None:
+    def use(thing: int) -> None:
+        raise ValueError(thing)
+
+    behind = Behind(use)
+    behind.wait()
+    behind(1)
+    with pytest.raises(ValueError, match="1"):
+        behind(2)
+    with pytest.raises(ValueError, match="1"):
+        behind.wait()
