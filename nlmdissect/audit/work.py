@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 LARGE = 4 << 20  # bytes of files after which it pays to look everywhere for memory to give back
 ENGINE = (
-    "analysis.py", "errors.py", "escape.py", "findings.py", "groups.py", "loops.py", "xdr", "protocols", "capture", "rpc", "hosts",
-    "machines", "history", "rules", "tables", "audit/columns.py", "audit/rotation.py", "audit/rows.py", "audit/work.py",
+    "analysis.py", "errors.py", "escape.py", "findings.py", "groups.py", "loops.py", "xdr", "protocols", "capture",
+    "rpc", "hosts", "machines", "history", "rules", "tables",
+    "audit/columns.py", "audit/rotation.py", "audit/rows.py", "audit/work.py",
 )  # fmt: skip
 """The files of this package that a result depends on."""
 
