@@ -38,7 +38,7 @@ def fuzz(name: str, folder: Path, seconds: int, seed: int) -> None:
         from nlmdissect.capture import compiled, native
     if code := os.environ.get(KEPT_CODE):
         made = {entry: native.load((Path(code) / entry.__name__).read_bytes(), entry) for entry in compiled.ENTRIES}
-        targets.checked = made.__getitem__
+        targets.checked = made
     target = targets.TARGETS[name]
 
     def change(data: bytes, most: int, chance: int) -> bytes:

@@ -10,7 +10,7 @@ import gzip
 import io
 import lzma
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -84,7 +84,7 @@ def scan(data: bytes) -> None:
 
 SELDOM = 16  # one input of so many is read by compiled code too: its tables take their time to make
 
-checked: Callable[[Any], Any] | None = None
+checked: Mapping[Any, Any] | None = None
 """The compiled loops, with tests of all bounds; ``fuzz.run`` sets it."""
 
 

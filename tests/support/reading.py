@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,7 +113,7 @@ def read_files(*paths: Path) -> Reading:
     return read(open_recording(list(paths)))
 
 
-def everything(recording: object, keep: object, functions: Callable[[Any], Any] | None, after: int = 0) -> list[object]:
+def everything(recording: object, keep: object, functions: Mapping[Any, Any] | None, after: int = 0) -> list[object]:
     """All that a reader gives. With ``functions``, those run from block ``after`` on."""
     reader = MessageReader(recording, keep)  # type: ignore[arg-type]
     blocks = 0
