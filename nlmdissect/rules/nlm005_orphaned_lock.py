@@ -12,6 +12,7 @@ from nlmdissect.capture.messages import Kind
 from nlmdissect.findings import At, Confidence, Evidence, Finding, Judged, NotAssessed, Severity, Verdict, rule
 from nlmdissect.history.fates import File, Owner
 from nlmdissect.history.history import History
+from nlmdissect.history.looks import Looks
 from nlmdissect.history.notices import Try
 from nlmdissect.hosts.signs import SECOND
 from nlmdissect.machines.hold import H
@@ -25,7 +26,6 @@ from nlmdissect.rules.nsm002_missing_client_notify import conflicting
 SILENCE = 300 * SECOND
 USUAL = 3  # times longer than any silence of this host before
 FEW = 100  # refusals about one file that are looked through for those that overlap
-LOOKS = 1_000_000  # at a refusal beside a lock of the same file
 
 
 @rule("NLM005", "orphaned-lock", Severity.ERROR, source="C-11")
@@ -54,13 +54,12 @@ def orphaned_lock(history: History) -> Iterator[Verdict]:
     yield Judged(sum(1 for wait in history.walked.waits if wait.ended is None))
     found: dict[tuple[int, int], list[_Case]] = {}
     refusals = _refusals(history)
-    for file, owner, piece in history.walked.table.of():
-        if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
-            cases = [_Case((file, owner, piece), refusal) for refusal in refusals.because_of(file, owner, piece)]
-            if cases:
-                found.setdefault((file.server, owner.client), []).extend(cases)
-    if refusals.crowded:
-        yield NotAssessed("too many refusals about one file, of which too many locks are held")
+    with history.dealings.looks.until_enough():
+        for file, owner, piece in history.walked.table.of():
+            if piece.state in (H.HELD, H.EXPOSED, H.DOUBTED):
+                cases = [_Case((file, owner, piece), refusal) for refusal in refusals.because_of(file, owner, piece)]
+                if cases:
+                    found.setdefault((file.server, owner.client), []).extend(cases)
     for (server, client), cases in found.items():
         cases.sort(key=lambda case: case.at, reverse=True)
         last = _last_heard(history, client)
@@ -96,12 +95,11 @@ class _Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class _Refusals:
-    """Refusals by file and place. Of files that are ``crowded`` it would take too long to find what is in whose way."""
+    """Refusals by file and place."""
 
-    crowded: set[File] = field(default_factory=set)
+    looks: Looks
     _all: list[_Refusal] = field(default_factory=list)
     _files: Ranged[File] = field(default_factory=lambda: Ranged(FEW))
-    _looks: dict[File, int] = field(default_factory=dict)
 
     def add(self, refusal: _Refusal) -> None:
         r = refusal.request
@@ -110,12 +108,12 @@ class _Refusals:
             self._all.append(refusal)
 
     def because_of(self, file: File, owner: Owner, piece: Piece) -> list[_Refusal]:
-        """The latest ones that a lock is in the way of, no more than can be shown: who waits, and who was refused."""
-        if self._looks.get(file, 0) > LOOKS:
-            self.crowded.add(file)
-            return []
+        """The latest ones that a lock is in the way of, no more than can be shown: who waits, and who was refused.
+
+        Raises TooMuchError.
+        """
         near = self._files.near(file, piece.start, piece.end)
-        self._looks[file] = self._looks.get(file, 0) + len(near)
+        self.looks.spend(len(near))
         found = [self._all[number] for number in near if conflicting(self._all[number].request, owner, piece)]
         waits = [refusal for refusal in found if refusal.polls]
         denied = [refusal for refusal in found if not refusal.polls and refusal.at > piece.granted]
@@ -123,7 +121,7 @@ class _Refusals:
 
 
 def _refusals(history: History) -> _Refusals:
-    found = _Refusals()
+    found = _Refusals(history.dealings.looks)
     for wait in history.walked.waits:
         if wait.ended is None and wait.last is not None:
             found.add(_Refusal(wait.request, wait.last, wait.polls))
