@@ -107,6 +107,18 @@ def test_a_rule_that_looks_too_often_ends(tmp_path: Path, monkeypatch: pytest.Mo
     assert 0 < some < all_of_them
 
 
+def test_notices_of_strangers_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is strange: each tells of a lock at the client, so that all are looked at for each restart."""
+    frames = adversaries.untold(20)
+    for i in range(20):
+        frames += adversaries.asked(400 + i, adversaries.lock(), client=adversaries.address(20 + i), time=9100.0 + i)
+    _, history = worked(frames, tmp_path / "strangers.pcap")
+    monkeypatch.setattr(looks, "LOOKS", 300)
+    _, results = run(history)
+    (result,) = (result for result in results if result.rule.code == "NSM001")
+    assert TOO_MUCH in result.reasons
+
+
 def test_rivals_are_told_once_each(tmp_path: Path) -> None:
     """Steps of the machines, not time: what is in doubt already is not doubted again for each further owner."""
     _, history = worked(adversaries.rivals(100), tmp_path / "rivals.pcap")
